@@ -1,0 +1,70 @@
+"""The one extension point: a per-image quantity that is stored with the run.
+
+`ImagePlugin` lives as long as a run and is pure; `FileRows` lives as long as one data file and belongs to
+the writer thread. "Taken from the message" and "computed here" differ only in `row`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from jfwriter.session.plan import RunPlan
+from jfwriter.wire.messages import ImageMessage
+
+Pixels = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDataset:
+    """A per-image dataset of a data file, as the master needs it to map it.
+
+    `path` is absolute in the data file (`/entry/MX/nPeaks`); `row_shape` the shape behind the image axis;
+    `sentinel` the fill value of rows without a value (None for string types); `attributes` go to the
+    virtual dataset as well.
+    """
+
+    path: str
+    dtype: np.dtype[np.generic]
+    row_shape: tuple[int, ...]
+    sentinel: object
+    attributes: Mapping[str, object] = field(default_factory=dict)
+
+
+class FileRows(Protocol):
+    """The rows of one plugin in one data file. Writer thread only."""
+
+    def append(self, index: int, row: object) -> None:
+        """Store what `ImagePlugin.row` returned for the image at row `index` (any order, each once)."""
+
+    def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
+        """Write what is buffered so that every dataset has exactly `n_rows` rows; says what was stored."""
+
+
+class ImagePlugin(Protocol):
+    """One per-image quantity of one run."""
+
+    name: str
+    needs_pixels: bool
+    """False: `row` reads message fields only, and gets `pixels` None if nobody else needs them."""
+
+    def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
+        """The plugin's row for this image, None if there is nothing to store. Pure; any thread; no h5py."""
+
+    def open_file(self, entry: h5py.Group, capacity: int) -> FileRows:
+        """Start a data file: `entry` is its `/entry`, `capacity` its planned rows (0: unknown)."""
+
+    def configured(self) -> tuple[StoredDataset, ...]:
+        """What the start message alone promises: mapped in the master even if no file here holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """What a plugin is made from."""
+
+    plan: RunPlan

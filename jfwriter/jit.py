@@ -1,0 +1,34 @@
+"""The one way to compile a Numba kernel: exact signature, GIL released, cached where a cache can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def kernel(*signatures: str) -> Callable[[F], F]:
+    """Compile for `signatures` at import time, without the GIL while it runs.
+
+    Compiling (or loading from the cache) when the module is imported keeps the first image of the first
+    run as fast as the others. Where no directory for the cache is writable (a read-only installation
+    without a home), the kernel is compiled anew in each process.
+    """
+
+    def compile_(function: F) -> F:
+        try:
+            return cast("F", numba.njit(list(signatures), nogil=True, cache=True)(function))
+        except RuntimeError as error:
+            if "cannot cache" not in str(error):
+                raise
+            return cast("F", numba.njit(list(signatures), nogil=True, cache=False)(function))
+
+    return compile_
+
+
+def helper(function: F) -> F:
+    """Compile a function that only kernels call; it is inlined into their cached code."""
+    return cast("F", numba.njit(nogil=True)(function))

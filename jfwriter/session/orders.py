@@ -1,0 +1,119 @@
+"""What the session decides: orders to the writer thread and discards for the counters."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from jfwriter.session.plan import RunPlan
+from jfwriter.wire.messages import CalibrationMessage, EndMessage, ImageMessage
+
+Range = tuple[int, int]
+"""First and last image number, both included."""
+
+
+class Outcome(enum.StrEnum):
+    """The verdict on a finished run."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class DropReason(enum.StrEnum):
+    """Why a message or image was not written; the labels of `images_dropped` and of the counters."""
+
+    NO_RUN = "no_run"
+    OTHER_SERIES = "other_series"
+    AFTER_END = "after_end"
+    DUPLICATE = "duplicate"
+    TOO_FAR = "image_id_too_far"
+    WRONG_SHAPE = "wrong_shape"
+    WRONG_DTYPE = "wrong_dtype"
+    WRONG_CHANNEL = "wrong_channel"
+    BAD_PAYLOAD = "bad_payload"
+    RUN_REFUSED = "run_refused"
+    RUN_FAILED = "run_failed"
+    WRITE_FAILED = "write_failed"
+    REPEATED_START = "repeated_start"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    plan: RunPlan
+
+
+@dataclass(frozen=True, slots=True)
+class WriteImage:
+    """Write `image` at `row` of data file `file_index`; `channels` in storage order (first = main data)."""
+
+    file_index: int
+    row: int
+    image: ImageMessage
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCalibration:
+    message: CalibrationMessage
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFile:
+    """The data file is full: close, sync, publish, announce."""
+
+    file_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRun:
+    """Close what is open with `n_images` rows in all, write the master, publish.
+
+    `missing` are the images below `n_images` that this writer should have had and has not.
+    `outcome` is the session's verdict; the writer turns it into FAILED if finishing fails.
+    """
+
+    n_images: int
+    n_written: int
+    missing: tuple[Range, ...]
+    end: EndMessage | None
+    outcome: Outcome
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """The message is dropped and counted under `reason`; `text` for the log, once per series and reason."""
+
+    reason: DropReason
+    text: str
+
+
+Order = OpenRun | WriteImage | WriteCalibration | CloseFile | FinishRun | Discard
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedFile:
+    """A data file that stands under its final name. `filename` is relative to the root."""
+
+    filename: str
+    file_index: int
+    n_rows: int
+    n_written: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run ended, as plain data for status, announcements and logs."""
+
+    plan: RunPlan
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    n_images: int
+    n_written: int
+    missing: tuple[Range, ...]
+    files: tuple[str, ...] = ()
+    """Final names relative to the root, data files first, the master last."""
+    written_bytes: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,187 @@
+"""Settings of the daemon: one TOML file, frozen models, nothing global.
+
+Every field says its unit in its name, its default and its meaning here; `docs/reference/settings.md` is
+made from this module.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from jfwriter.errors import SettingsError
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class InputSettings(_Section):
+    """Where messages come from."""
+
+    addresses: tuple[str, ...] = ()
+    """ZeroMQ addresses of the sender's PUSH sockets to connect to, e.g. "tcp://dcu:5400". Empty: the
+    command line names one."""
+    watermark_messages: Positive = 100
+    """ZeroMQ receive watermark per address, in messages. Memory: watermark x message size."""
+    receive_buffer_bytes: Annotated[int, Field(ge=0)] = 0
+    """Kernel receive buffer (SO_RCVBUF) in bytes; 0 leaves the system's choice."""
+    io_threads: Annotated[int, Field(ge=1, le=16)] = 1
+    """ZeroMQ I/O threads; one carries about 5 GB/s."""
+
+
+class FilesSettings(_Section):
+    """What is written, and where."""
+
+    root_dir: str = "."
+    """Directory that all file prefixes are relative to; no file is ever written outside it."""
+    default_format: Literal["NXmxOnlyData", "NXmxLegacy", "NXmxVDS", "NXmxIntegrated", "NoFileWritten"] = (
+        "NXmxLegacy"
+    )
+    """Layout of a run whose start message names none."""
+    default_images_per_file: Annotated[int, Field(ge=0)] = 1000
+    """Images per data file of a run whose start message does not say; 0 is one file."""
+    default_max_spot_count: Annotated[int, Field(ge=1, le=10_000)] = 250
+    """Width of the spot arrays of a run whose start message does not say."""
+    max_lattices_extra: Annotated[int, Field(ge=1, le=64)] = 4
+    """Stored extra lattices per image (second dimension of latticeIndexedExtra)."""
+    fill_gaps: bool = True
+    """Write one chunk of fill values for each image that never came. XDS (neggia) needs it: it ends at an
+    absent chunk. Costs one compressed empty image each."""
+    sync: bool = True
+    """fsync files and directories before a file is announced."""
+    compress_raw_images: Literal["none", "bslz4"] = "none"
+    """Compression of images that arrive uncompressed."""
+    n_writers: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Writers that share one run by file number (file k goes to socket k modulo n). 0: not known; then this
+    writer judges only the files of which it got images, unless it is the only writer."""
+    umask: Annotated[int, Field(ge=0, le=0o777)] | None = None
+    """File mode creation mask of the process; not set: inherited."""
+
+
+class RepublishSettings(_Section):
+    """The PUSH socket that sends every message on, unchanged."""
+
+    port: Port | None = None
+    """TCP port; not set: no republishing. 0 takes a free port."""
+    host: str = "0.0.0.0"  # noqa: S104 drop-in: consumers run on other machines
+    """Interface to bind."""
+    watermark_messages: Positive = 1000
+    """Send watermark in messages. Memory with a slow consumer: watermark x message size."""
+
+
+class AnnounceSettings(_Section):
+    """The PUB socket that announces each closed file."""
+
+    port: Port | None = None
+    """TCP port; not set: no announcements. 0 takes a free port."""
+    host: str = "0.0.0.0"  # noqa: S104 drop-in: consumers run on other machines
+    """Interface to bind."""
+    announce_run_end: bool = False
+    """Also announce each finalized run ("event": "run_finalized"). Older consumers expect a `filename`."""
+
+
+class HttpSettings(_Section):
+    """Status and control."""
+
+    port: Port | None = None
+    """TCP port; not set: no HTTP. 0 takes a free port."""
+    host: str = "127.0.0.1"
+    """Interface to bind."""
+
+
+class MemorySettings(_Section):
+    """What the daemon may hold."""
+
+    byte_budget_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
+    """Received images that wait for the disk. Full: receiving stops until the disk has caught up."""
+
+
+class ServiceSettings(_Section):
+    """The life of the process."""
+
+    shutdown_deadline_s: Annotated[float, Field(gt=0)] = 60.0
+    """After SIGTERM: time to bring everything to disk; then open files are closed as they are, exit 1."""
+    idle_warning_s: Annotated[float, Field(gt=0)] = 60.0
+    """A run that is open and got no message for so long is reported in /status and the log."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe message that is logged."""
+
+
+class LimitSettings(_Section):
+    """Bounds for what a message may ask for. Over a limit: the message is refused and counted."""
+
+    max_message_bytes: Positive = 1 << 30
+    """Size of one ZeroMQ message; larger ones are refused by the socket."""
+    max_metadata_bytes: Positive = 16 << 20
+    """A message without its binary arrays."""
+    max_nesting: Annotated[int, Field(ge=4, le=200)] = 32
+    """Depth of nested arrays and maps."""
+    max_image_pixels: Positive = 1 << 28
+    """Pixels of one image, mask or map."""
+    max_channels: Annotated[int, Field(ge=1, le=64)] = 16
+    """Image channels."""
+    max_spots: Positive = 10_000
+    """Spots of one image that are read; the strongest max_spot_count of them are stored."""
+    max_azint_bins: Positive = 1 << 20
+    """Bins of the azimuthal integration."""
+    max_rois: Annotated[int, Field(ge=1, le=16)] = 16
+    """Regions of interest (16 bits in roi_map)."""
+    max_images: Positive = 100_000_000
+    """Images of one run."""
+    max_unexpected_images: Annotated[int, Field(ge=0)] = 10_000
+    """Images beyond number_of_images that are still written."""
+
+
+class Settings(_Section):
+    """The whole configuration file."""
+
+    input: InputSettings = InputSettings()
+    files: FilesSettings = FilesSettings()
+    republish: RepublishSettings = RepublishSettings()
+    announce: AnnounceSettings = AnnounceSettings()
+    http: HttpSettings = HttpSettings()
+    memory: MemorySettings = MemorySettings()
+    service: ServiceSettings = ServiceSettings()
+    limits: LimitSettings = LimitSettings()
+
+
+def load(path: Path) -> Settings:
+    """Read and check a TOML file.
+
+    Raises SettingsError naming the file and, for each problem, the setting, what was expected and what stood there.
+    """
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 text: {error}") from error
+    return parse(table, str(path))
+
+
+def parse(table: dict[str, object], source: str) -> Settings:
+    """Check settings given as a table; `source` names it in errors."""
+    try:
+        return Settings.model_validate(table)
+    except pydantic.ValidationError as error:
+        lines = [f"{source}: {_problem(item)}" for item in error.errors(include_url=False)]
+        raise SettingsError("\n".join(lines)) from error
+
+
+def _problem(item: object) -> str:
+    assert isinstance(item, dict)  # noqa: S101 pydantic's documented type
+    name = ".".join(str(part) for part in item["loc"]) or "the file"
+    if item["type"] == "extra_forbidden":
+        return f"{name}: unknown setting; check its spelling and section"
+    return f"{name}: {item['msg']}, got {item['input']!r}"
