@@ -156,7 +156,7 @@ class Settings(_Section):
 def load(path: Path) -> Settings:
     """Read and check a TOML file.
 
-    Raises SettingsError naming the file and, for each problem, the setting, what was expected and what stood there.
+    Raises SettingsError naming the file and, for each problem, the setting, what was expected and what came.
     """
     try:
         with path.open("rb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jfwriter.session.plan import RunPlan
@@ -69,16 +70,17 @@ class CloseFile:
 class FinishRun:
     """Close what is open with `n_images` rows in all, write the master, publish.
 
-    `missing` are the images below `n_images` that this writer should have had and has not.
-    `outcome` is the session's verdict; the writer turns it into FAILED if finishing fails.
+    `missing` are the images below `n_images` that this writer should have got and has not; the writer adds
+    those that it could not write. `outcome` is the session's verdict; the writer lowers it to INCOMPLETE or
+    FAILED when writing or finishing went wrong. `dropped` counts what was discarded, by reason.
     """
 
     n_images: int
-    n_written: int
     missing: tuple[Range, ...]
     end: EndMessage | None
     outcome: Outcome
     reasons: tuple[str, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +118,4 @@ class RunReport:
     files: tuple[str, ...] = ()
     """Final names relative to the root, data files first, the master last."""
     written_bytes: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)

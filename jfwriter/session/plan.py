@@ -11,7 +11,7 @@ from jfwriter.wire.messages import StartMessage
 
 
 class FileFormat(enum.IntEnum):
-    """Numbers of `user_data.file_format` (wire.md)."""
+    """Numbers of `user_data.file_format` (`docs/reference/messages/start.md`)."""
 
     NXmxOnlyData = 0
     NXmxLegacy = 1
@@ -40,6 +40,8 @@ class RunPlan:
     `only_writer` is False when other writers take the other data files of the run.
     """
 
+    serial: int
+    """Counts the runs of this process; tells late events of an earlier run from those of the open one."""
     start: StartMessage
     received_at: float
     """Unix time of receipt in s."""

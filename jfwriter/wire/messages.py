@@ -121,7 +121,7 @@ class Fluorescence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartMessage:
-    """Start of a run (wire.md, "Start message"). Units: eV, Å, m, s, deg, rad, pixel as on that page.
+    """Start of a run. Units: eV, Å, m, s, deg, rad, pixel, A, K as listed in `docs/reference/messages/start.md`.
 
     `pixel_mask` maps channel -> uint32 image, `flatfield` channel -> float image, still packed;
     `channels` is empty when the sender did not name them. `file_format` is the number 0-6 or None.
@@ -226,7 +226,7 @@ class StartMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spots:
-    """Spots of one image in columns of equal length [n]. `x`, `y` in pixel, `intensity` in photons (may hold NaN).
+    """Spots of one image in columns [n]. `x`, `y` in pixel, `intensity` in photons (may hold NaN).
 
     Optional columns are None when no spot of the image carries them. `dist_ewald` in Å⁻¹.
     """
@@ -258,7 +258,7 @@ class RoiIntegral:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageMessage:
-    """One image (wire.md, "Image message"). `channels` maps channel name -> packed image, in the sender's order.
+    """One image. `channels` maps channel name -> packed image, in the sender's order.
 
     `reflections` maps column name (wire spelling: h, k, l, d, I, sigma, ...; `lp` already inverted from
     `rlp`) -> array [r]. Times in s, lattices in Å, `user_data` is the sender's image appendix.
@@ -340,7 +340,7 @@ class ImageMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndMessage:
-    """End of a run. `max_image_number` counts from 1, 0 means no image. Lattices in Å, background in photons."""
+    """End of a run. `max_image_number` counts from 1, 0: no image. Lattices in Å, background in photons."""
 
     series_id: int
     series_unique_id: str | None = None
