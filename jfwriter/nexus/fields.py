@@ -1,0 +1,203 @@
+"""The one way to write a value, with its unit, into a NeXus file.
+
+Strings are fixed-length, null-terminated and ASCII, numbers are little-endian, scalars are 0-d, booleans
+are u1. These forms are the only ones that every reader takes (docs/reference/layout.md, "Strings and
+scalars"). The writer thread owns every object that comes in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+HDF5Object: TypeAlias = h5py.Group | h5py.Dataset
+Number: TypeAlias = bool | int | float | np.generic
+AttributeValue: TypeAlias = str | Number | Sequence[float] | npt.NDArray[np.generic]
+
+
+def text_bytes(value: str) -> bytes:
+    """Encode as ASCII where possible, else UTF-8; NUL and lone surrogates are escaped with a backslash."""
+    return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace")
+
+
+def text_type(size_bytes: int, *, ascii_only: bool = True) -> h5py.h5t.TypeStringID:
+    """Fixed-length null-terminated string type; `size_bytes` includes the terminating NUL."""
+    type_id = h5py.h5t.C_S1.copy()
+    type_id.set_size(size_bytes)
+    type_id.set_strpad(h5py.h5t.STR_NULLTERM)
+    if not ascii_only:
+        type_id.set_cset(h5py.h5t.CSET_UTF8)
+    return type_id
+
+
+def file_type(dtype: npt.DTypeLike) -> h5py.h5t.TypeID:
+    """HDF5 type under which values of `dtype` are stored.
+
+    `S<n>` becomes a null-terminated ASCII string of n bytes in all (n - 1 characters), bool becomes u1,
+    numbers become little-endian.
+    """
+    numpy_type = np.dtype(dtype)
+    if numpy_type.kind == "S":
+        return text_type(numpy_type.itemsize)
+    if numpy_type.kind == "b":
+        numpy_type = np.dtype("u1")
+    return h5py.h5t.py_create(numpy_type.newbyteorder("<"))
+
+
+def text(group: h5py.Group, name: str, value: str) -> None:
+    """Write a scalar string dataset."""
+    encoded = text_bytes(value)
+    type_id = text_type(len(encoded) + 1, ascii_only=encoded.isascii())
+    dataset = new_dataset(group, name, type_id, ())
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, _text_buffer(encoded, len(encoded) + 1), mtype=type_id)
+
+
+def text_array(group: h5py.Group, name: str, values: Sequence[str]) -> None:
+    """Write a one-dimensional dataset of strings, all as long as the longest."""
+    encoded = [text_bytes(value) for value in values]
+    size_bytes = max(map(len, encoded), default=0) + 1
+    type_id = text_type(size_bytes, ascii_only=all(map(bytes.isascii, encoded)))
+    dataset = new_dataset(group, name, type_id, (len(encoded),))
+    if encoded:
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, _text_buffer(encoded, size_bytes), mtype=type_id)
+
+
+def scalar(
+    group: h5py.Group, name: str, value: Number, dtype: npt.DTypeLike, units: str | None = None
+) -> None:
+    """Write a 0-d number. Raises OverflowError when an integer does not fit `dtype`."""
+    array(group, name, np.asarray(_integral(value, dtype), dtype=_numeric(dtype)), dtype, units)
+
+
+def array(
+    group: h5py.Group,
+    name: str,
+    values: npt.ArrayLike,
+    dtype: npt.DTypeLike,
+    units: str | None = None,
+) -> None:
+    """Write an array of numbers (any dimensions, 0-d is a scalar), contiguous and without filter."""
+    data = np.ascontiguousarray(values, dtype=_numeric(dtype)).reshape(np.shape(values))
+    dataset = new_dataset(group, name, file_type(data.dtype), data.shape)
+    if data.size:
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data)
+    if units is not None:
+        _attribute(dataset, "units", units)
+
+
+def new_dataset(
+    group: h5py.Group,
+    name: str,
+    type_id: h5py.h5t.TypeID,
+    shape: tuple[int, ...],
+    creation: h5py.h5p.PropDCID | None = None,
+) -> h5py.h5d.DatasetID:
+    """Create an empty dataset of fixed shape. Raises ValueError when the name is taken."""
+    links = None
+    if not name.isascii():
+        links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+        links.set_char_encoding(h5py.h5t.CSET_UTF8)
+    return h5py.h5d.create(group.id, name.encode(), type_id, _space(shape), creation, links)
+
+
+def attribute(target: HDF5Object, name: str, value: AttributeValue) -> None:
+    """Write an attribute, replacing an older one.
+
+    A str becomes a fixed string, a bool u1, an int i4, a float f8, a sequence an f8 vector; NumPy scalars
+    and arrays keep their type.
+    """
+    _attribute(target.id, name, value)
+
+
+def attributes(target: HDF5Object, **values: AttributeValue) -> None:
+    """Write several attributes."""
+    for name, value in values.items():
+        _attribute(target.id, name, value)
+
+
+def units(target: HDF5Object, unit: str) -> None:
+    """Say the unit of a dataset that already exists."""
+    _attribute(target.id, "units", unit)
+
+
+def group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
+    """The group `name` below `parent`, made with its NeXus class if it is not there yet."""
+    existing = parent.get(name)
+    if isinstance(existing, h5py.Group):
+        return existing
+    # A creation-ordered group is stored in a form that XDS (neggia) cannot walk through.
+    made = parent.create_group(name, track_order=False)
+    _attribute(made.id, "NX_class", nx_class)
+    return made
+
+
+def collection(parent: h5py.Group, name: str) -> h5py.Group:
+    """The NXcollection `name` below `parent`, made if it is not there yet."""
+    return group(parent, name, "NXcollection")
+
+
+def hard_link(parent: h5py.Group, name: str, target: HDF5Object) -> None:
+    """Give an object of the same file a second name."""
+    parent[name] = target
+
+
+def soft_link(parent: h5py.Group, name: str, path: str) -> None:
+    """Point to a path of the same file."""
+    parent[name] = h5py.SoftLink(path)
+
+
+def external_link(parent: h5py.Group, name: str, file_name: str, path: str) -> None:
+    """Point to a path of a file in the same directory; `file_name` is a base name, taken literally."""
+    parent.id.links.create_external(name.encode(), file_name.encode(), path.encode())
+
+
+def _attribute(target: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: str, value: AttributeValue) -> None:
+    key = name.encode()
+    if h5py.h5a.exists(target, key):
+        h5py.h5a.delete(target, key)
+    if isinstance(value, str):
+        _text_attribute(target, key, value)
+        return
+    data = _attribute_array(value)
+    h5py.h5a.create(target, key, file_type(data.dtype), _space(data.shape)).write(data)
+
+
+def _text_attribute(target: h5py.h5g.GroupID | h5py.h5d.DatasetID, key: bytes, value: str) -> None:
+    encoded = text_bytes(value)
+    type_id = text_type(len(encoded) + 1, ascii_only=encoded.isascii())
+    handle = h5py.h5a.create(target, key, type_id, _space(()))
+    handle.write(_text_buffer(encoded, len(encoded) + 1), mtype=type_id)
+
+
+def _attribute_array(value: Number | Sequence[float] | npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    if isinstance(value, (bool, np.bool_)):
+        return np.asarray(value, dtype="u1")
+    if isinstance(value, (np.ndarray, np.generic)):
+        return np.ascontiguousarray(value).reshape(np.shape(value))
+    return np.asarray(value, dtype="<i4" if isinstance(value, int) else "<f8")
+
+
+def _space(shape: tuple[int, ...]) -> h5py.h5s.SpaceID:
+    return h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
+
+
+def _text_buffer(encoded: bytes | Sequence[bytes], size_bytes: int) -> npt.NDArray[np.bytes_]:
+    return np.asarray(encoded, dtype=f"S{size_bytes}")
+
+
+def _numeric(dtype: npt.DTypeLike) -> np.dtype[np.generic]:
+    numpy_type = np.dtype(dtype)
+    return np.dtype("u1") if numpy_type.kind == "b" else numpy_type.newbyteorder("<")
+
+
+def _integral(value: Number, dtype: npt.DTypeLike) -> Number:
+    """A float for an integer field is stored only when it is exact (NumPy alone would cut it off)."""
+    if np.dtype(dtype).kind in "iu" and isinstance(value, (float, np.floating)):
+        if value != int(value):
+            raise OverflowError(f"{value!r} is not an integer")
+        return int(value)
+    return value
