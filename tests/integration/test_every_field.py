@@ -1,4 +1,4 @@
-"""A DCU that shares no code with jfwriter sends a run with every field set; every field is found in the files."""
+"""A DCU that shares no code with jfwriter sets every field of every message; each is found in the files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             *(encode(full_run.image_message(i, images[i], "bslz4")) for i in ORDER),
             full_run.end(N_IMAGES),
         ])  # fmt: skip
-        wait_for(lambda: (root / "sub/lyso_master.h5").exists())
+        wait_for((root / "sub/lyso_master.h5").exists)
     return layout, root / "sub"
 
 
