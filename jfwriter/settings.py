@@ -46,6 +46,10 @@ class FilesSettings(_Section):
         "NXmxLegacy"
     )
     """Layout of a run whose start message names none."""
+    default_prefix: str = ""
+    """File prefix of a run whose start message carries none, as plain DECTRIS Stream V2 senders do: text
+    with {series_id} (also {series_id:06d}), {series_unique_id} and {date} (of receipt, UTC, YYYY-MM-DD);
+    "/" makes sub-directories. Empty: no file is written for such a run."""
     default_images_per_file: Annotated[int, Field(ge=0)] = 1000
     """Images per data file of a run whose start message does not say; 0 is one file."""
     default_max_spot_count: Annotated[int, Field(ge=1, le=10_000)] = 250
@@ -64,6 +68,16 @@ class FilesSettings(_Section):
     writer judges only the files of which it got images, unless it is the only writer."""
     umask: Annotated[int, Field(ge=0, le=0o777)] | None = None
     """File mode creation mask of the process; not set: inherited."""
+
+    @pydantic.field_validator("default_prefix")
+    @classmethod
+    def _known_fields(cls, template: str) -> str:
+        try:
+            template.format_map({"series_id": 1, "series_unique_id": "a", "date": "2000-01-01"})
+        except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
+            expected = "text with {series_id}, {series_unique_id} or {date}"
+            raise ValueError(f"expected {expected}; cannot be filled in: {error}") from error
+        return template
 
 
 class RepublishSettings(_Section):
