@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from jfwriter.nexus.fields import AttributeValue
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
 
@@ -33,11 +34,24 @@ class StoredDataset:
     dtype: np.dtype[np.generic]
     row_shape: tuple[int, ...]
     sentinel: object
-    attributes: Mapping[str, object] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
 class FileRows(Protocol):
-    """The rows of one plugin in one data file. Writer thread only."""
+    """The rows of one plugin in one data file. Writer thread only.
+
+    A value that does not fit its dataset (out of range, wrong length) is replaced by the sentinel and counted
+    in `problems` under the dataset's path; it is no reason to raise. Whatever is raised, except StorageError,
+    switches the plugin off for the run.
+    """
+
+    @property
+    def problems(self) -> Mapping[str, int]:
+        """Values that could not be stored so far, by dataset path."""
+
+    @property
+    def image_groups(self) -> Mapping[int, str]:
+        """Groups that belong to one image, as image_id -> path in this file; the VDS master links to them."""
 
     def append(self, index: int, row: object) -> None:
         """Store what `ImagePlugin.row` returned for the image at row `index` (any order, each once)."""

@@ -1,0 +1,237 @@
+"""A per-image dataset of one file whose rows arrive one by one, in any order. Writer thread only.
+
+Rows are collected in NumPy blocks and never written to HDF5 one at a time. As long as all blocks fit in
+memory there is no dataset at all: `finish` writes it at once, with its final extent. A dataset that does not
+fit is written block by block, the least recently used first, into a chunked dataset that grows.
+
+Memory of one dataset: at most `n_resident` blocks of `block_bytes`, where
+
+    block_rows  = 4096 for a vector, else min(256, 1 MiB // row_bytes), at least 1,
+                  and no more than the planned rows of the file
+    block_bytes = block_rows * row_bytes
+    n_resident  = 1 MiB // block_bytes, but 2 at least and 8 at most
+
+that is <= 256 KiB for a vector of 8-byte numbers, <= 2 MiB for wider rows, or two rows if a row alone is
+larger than 1 MiB. A data file holds the sum over its datasets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from jfwriter.compression.filters import filter_for
+from jfwriter.hdf5.faults import storage_faults
+from jfwriter.hdf5.plugin import StoredDataset
+from jfwriter.nexus import fields
+from jfwriter.payload import Codec
+
+VECTOR_CHUNK_ROWS = 4096
+ARRAY_CHUNK_ROWS = 256
+BLOCK_BYTES = 1 << 20
+RESIDENT_BYTES = 1 << 20
+MIN_RESIDENT, MAX_RESIDENT = 2, 8
+
+Block = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class RowStorage:
+    """How the per-image datasets of a file are stored.
+
+    `capacity` planned rows, 0 if unknown. `contiguous`: vectors of known length are stored without chunks
+    (data files); otherwise in chunks of 4096 rows (the single file of the integrated layout).
+    """
+
+    capacity: int
+    contiguous: bool
+
+
+class RowDataset:
+    """Dataset `(n, *row_shape)` below `parent`; a row that was never put holds the sentinel.
+
+    `chunk_rows` sets the rows of one chunk of a multi-dimensional dataset (default: 256, less when rows are
+    large). Rows with more than one element are compressed (bslz4), vectors are not.
+
+    `put` and `finish` raise StorageError when HDF5 cannot write.
+    """
+
+    def __init__(
+        self, parent: h5py.Group, stored: StoredDataset, storage: RowStorage, chunk_rows: int | None = None
+    ) -> None:
+        self._parent = parent
+        self._stored = stored
+        self._storage = storage
+        self._row_bytes = stored.dtype.itemsize * int(np.prod(stored.row_shape, dtype=np.int64))
+        self._sentinel = np.zeros((), stored.dtype)
+        if stored.sentinel is not None:
+            self._sentinel[()] = stored.sentinel
+        self._block_rows = _block_rows(self._row_bytes, bool(stored.row_shape), storage.capacity)
+        self._chunk_rows = chunk_rows or _block_rows(self._row_bytes, bool(stored.row_shape), 0)
+        block_bytes = self._block_rows * self._row_bytes
+        self._n_resident = min(MAX_RESIDENT, max(MIN_RESIDENT, RESIDENT_BYTES // max(1, block_bytes)))
+        self._blocks: dict[int, Block] = {}
+        """By block number, the most recently used last."""
+        self._rows: Block = np.empty((0, *stored.row_shape), stored.dtype)
+        self._first = self._stop = 0
+        self._dataset: h5py.h5d.DatasetID | None = None
+        self._extent = 0
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory of the blocks held now."""
+        return sum(block.nbytes for block in self._blocks.values())
+
+    def put(self, index: int, value: npt.ArrayLike) -> None:
+        """Store the row of image `index`; a later value replaces an earlier one."""
+        if not self._first <= index < self._stop:
+            self._select(index // self._block_rows)
+        self._rows[index - self._first] = value
+
+    def row(self, index: int) -> Block:
+        """Row `index` of a dataset whose rows are arrays, to be changed in place before the next call."""
+        if not self._first <= index < self._stop:
+            self._select(index // self._block_rows)
+        row: Block = self._rows[index - self._first]
+        return row
+
+    def finish(
+        self, n_rows: int, attributes: Mapping[str, fields.AttributeValue] | None = None
+    ) -> StoredDataset:
+        """Write what is in memory; the dataset then has exactly `n_rows` rows. Says what was stored.
+
+        `attributes` come on top of those given at first.
+        """
+        stored = self._stored
+        if attributes:
+            merged = {**stored.attributes, **attributes}
+            stored = StoredDataset(stored.path, stored.dtype, stored.row_shape, stored.sentinel, merged)
+        with storage_faults(f"cannot write {stored.path}"):
+            if self._dataset is None and self._fits(n_rows):
+                dataset = self._write_whole(n_rows)
+            else:
+                dataset = self._write_rest(n_rows)
+            target = h5py.Dataset(dataset)
+            for name, value in stored.attributes.items():
+                fields.attribute(target, name, value)
+        self._blocks.clear()
+        self._rows = self._rows[:0]
+        self._first = self._stop = 0
+        return stored
+
+    def _fits(self, n_rows: int) -> bool:
+        return n_rows <= self._n_resident * self._block_rows
+
+    def _select(self, number: int) -> None:
+        """Make block `number` the current one, as the most recently used."""
+        block = self._blocks.pop(number, None)
+        if block is None:
+            if len(self._blocks) >= self._n_resident:
+                oldest = next(iter(self._blocks))
+                with storage_faults(f"cannot write {self._stored.path}"):
+                    self._flush(oldest, self._blocks[oldest])
+                del self._blocks[oldest]
+            block = self._load(number)
+        self._blocks[number] = block
+        self._rows = block
+        self._first = number * self._block_rows
+        self._stop = self._first + self._block_rows
+
+    def _load(self, number: int) -> Block:
+        block = np.full((self._block_rows, *self._stored.row_shape), self._sentinel, self._stored.dtype)
+        first = number * self._block_rows
+        n_stored = min(self._block_rows, self._extent - first)
+        if self._dataset is not None and n_stored > 0:
+            with storage_faults(f"cannot read {self._stored.path} back"):
+                memory, file = self._selection(first, n_stored)
+                self._dataset.read(memory, file, block[:n_stored])
+        return block
+
+    def _flush(self, number: int, block: Block) -> None:
+        dataset = self._dataset or self._create_growing()
+        first = number * self._block_rows
+        if first + len(block) > self._extent:
+            self._resize(dataset, first + len(block))
+        memory, file = self._selection(first, len(block))
+        dataset.write(memory, file, block)
+
+    def _write_whole(self, n_rows: int) -> h5py.h5d.DatasetID:
+        data = self._assemble(n_rows)
+        creation = None
+        if self._stored.row_shape or not self._storage.contiguous:
+            creation = self._creation(min(self._chunk_rows, max(1, n_rows)))
+        dataset = fields.new_dataset(
+            self._parent, self._name, fields.file_type(self._stored.dtype), data.shape, creation
+        )
+        if n_rows:
+            dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data)
+        return dataset
+
+    def _assemble(self, n_rows: int) -> Block:
+        if len(self._blocks) == 1 and 0 in self._blocks and n_rows <= self._block_rows:
+            return self._blocks[0][:n_rows]
+        data = np.full((n_rows, *self._stored.row_shape), self._sentinel, self._stored.dtype)
+        for number, block in self._blocks.items():
+            first = number * self._block_rows
+            part = data[first : first + self._block_rows]
+            part[:] = block[: len(part)]
+        return data
+
+    def _write_rest(self, n_rows: int) -> h5py.h5d.DatasetID:
+        for number, block in self._blocks.items():
+            n_wanted = min(len(block), n_rows - number * self._block_rows)
+            if n_wanted > 0:
+                self._flush(number, block[:n_wanted])
+        dataset = self._dataset or self._create_growing()
+        self._resize(dataset, n_rows)
+        return dataset
+
+    @property
+    def _name(self) -> str:
+        return self._stored.path.rpartition("/")[2]
+
+    def _create_growing(self) -> h5py.h5d.DatasetID:
+        creation = self._creation(self._chunk_rows)
+        if self._stored.dtype.kind != "S":
+            creation.set_fill_value(self._sentinel)
+        # Whole blocks are written, so a chunk cache (1 MiB for each dataset) would only hold copies.
+        access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+        access.set_chunk_cache(1, 0, 1.0)
+        space = h5py.h5s.create_simple(
+            (0, *self._stored.row_shape), (h5py.h5s.UNLIMITED, *self._stored.row_shape)
+        )
+        kind = fields.file_type(self._stored.dtype)
+        self._dataset = h5py.h5d.create(
+            self._parent.id, self._name.encode(), kind, space, creation, None, access
+        )
+        return self._dataset
+
+    def _creation(self, chunk_rows: int) -> h5py.h5p.PropDCID:
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_chunk((chunk_rows, *self._stored.row_shape))
+        if self._stored.row_shape:
+            filter_ = filter_for(Codec.BSLZ4, self._stored.dtype)
+            assert filter_ is not None  # noqa: S101 bslz4 has a filter
+            creation.set_filter(filter_.filter_id, 0, filter_.options)
+        return creation
+
+    def _resize(self, dataset: h5py.h5d.DatasetID, n_rows: int) -> None:
+        dataset.set_extent((n_rows, *self._stored.row_shape))
+        self._extent = n_rows
+
+    def _selection(self, first: int, n_rows: int) -> tuple[h5py.h5s.SpaceID, h5py.h5s.SpaceID]:
+        """Memory and file selection of rows [first, first + n_rows)."""
+        assert self._dataset is not None  # noqa: S101 callers made it
+        count = (n_rows, *self._stored.row_shape)
+        file = self._dataset.get_space()
+        file.select_hyperslab((first, *(0 for _ in self._stored.row_shape)), count)
+        return h5py.h5s.create_simple(count), file
+
+
+def _block_rows(row_bytes: int, is_array: bool, capacity: int) -> int:
+    rows = min(ARRAY_CHUNK_ROWS, max(1, BLOCK_BYTES // max(1, row_bytes))) if is_array else VECTOR_CHUNK_ROWS
+    return min(rows, capacity) if capacity else rows
