@@ -10,21 +10,27 @@ import numba
 F = TypeVar("F", bound=Callable[..., object])
 
 
+def _compiled(function: F, signatures: tuple[str, ...], *, cache: bool) -> F:
+    return cast("F", numba.njit(list(signatures), nogil=True, cache=cache)(function))
+
+
 def kernel(*signatures: str) -> Callable[[F], F]:
     """Compile for `signatures` at import time, without the GIL while it runs.
 
     Compiling (or loading from the cache) when the module is imported keeps the first image of the first
-    run as fast as the others. Where no directory for the cache is writable (a read-only installation
-    without a home), the kernel is compiled anew in each process.
+    run as fast as the others. Where the cache cannot be written (a read-only installation without a home, a
+    full disk), the kernel is compiled anew in each process.
     """
 
     def compile_(function: F) -> F:
         try:
-            return cast("F", numba.njit(list(signatures), nogil=True, cache=True)(function))
+            return _compiled(function, signatures, cache=True)
+        except OSError:
+            pass
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
-            return cast("F", numba.njit(list(signatures), nogil=True, cache=False)(function))
+        return _compiled(function, signatures, cache=False)
 
     return compile_
 

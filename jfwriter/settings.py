@@ -198,4 +198,6 @@ def _problem(item: object) -> str:
     name = ".".join(str(part) for part in item["loc"]) or "the file"
     if item["type"] == "extra_forbidden":
         return f"{name}: unknown setting; check its spelling and section"
+    if item["type"] == "value_error":
+        return f"{name}: {item['ctx']['error']}, got {item['input']!r}"
     return f"{name}: {item['msg']}, got {item['input']!r}"
