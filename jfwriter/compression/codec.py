@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from jfwriter.compression import pipeline
 from jfwriter.compression.filters import filter_for, filter_of
-from jfwriter.compression.framing import REASON, payload_bytes
+from jfwriter.compression.framing import REASON, check_framing, payload_bytes
 from jfwriter.errors import PayloadError
 from jfwriter.payload import Codec, Payload
 
@@ -21,6 +21,7 @@ def decompress(payload: Payload, out: Pixels | None = None) -> Pixels:
     otherwise). Never allocates more than the image that the payload's shape and dtype announce.
     Raises PayloadError("bad_payload") if the framing is broken or a block does not unpack to its size.
     """
+    check_framing(payload)
     filter_ = filter_of(payload)
     native = payload.dtype.newbyteorder("=")
     if out is None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import hdf5plugin  # noqa: F401 registers filters 32004 and 32008
 import numpy as np
 
-from jfwriter.compression.framing import check_framing, payload_bytes
 from jfwriter.payload import Codec, Payload
 
 BITSHUFFLE = 32008
@@ -44,15 +43,13 @@ def filter_for(codec: Codec, dtype: np.dtype[np.generic], block_elements: int = 
     return Filter(BITSHUFFLE, (block_elements, 2))
 
 
-def filter_of(payload: Payload) -> Filter | None:
-    """Filter of a dataset that takes `payload` as it is: its block size is the one in the payload's header.
-
-    Raises PayloadError if the payload is not framed as its codec says.
-    """
-    check_framing(payload)
+def block_elements_of(payload: Payload) -> int:
+    """Block size in elements that the header of `payload`, whose framing was checked, declares."""
     if payload.codec is Codec.NONE:
-        return None
-    block_bytes = int.from_bytes(payload_bytes(payload)[8:12].tobytes(), "big")
-    if payload.codec is Codec.LZ4:
-        return Filter(LZ4, (block_bytes,))
-    return filter_for(payload.codec, payload.dtype, block_bytes // payload.dtype.itemsize)
+        return 0
+    return int.from_bytes(payload.data[8:12], "big") // payload.dtype.itemsize
+
+
+def filter_of(payload: Payload) -> Filter | None:
+    """Filter of a dataset that takes `payload`, whose framing was checked, as it is."""
+    return filter_for(payload.codec, payload.dtype, block_elements_of(payload))
