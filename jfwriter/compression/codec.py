@@ -45,7 +45,8 @@ def decompress(payload: Payload, out: Pixels | None = None) -> Pixels:
 def compress(array: Pixels, codec: Codec, block_elements: int = 0) -> bytes:
     """Chunk of `array` [y, x] as `codec`, in the array's own byte order.
 
-    `block_elements`: a multiple of 8, 0 for the codec's default (ValueError otherwise).
+    `block_elements`: a multiple of 8, 0 for the codec's default: 8 KiB, for lz4 the whole image.
+    Raises ValueError for anything else.
     """
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"array: shape {array.shape}; expected [y, x] with at least one pixel")

@@ -43,13 +43,14 @@ def filter_for(codec: Codec, dtype: np.dtype[np.generic], block_elements: int = 
     return Filter(BITSHUFFLE, (block_elements, 2))
 
 
-def block_elements_of(payload: Payload) -> int:
-    """Block size in elements that the header of `payload`, whose framing was checked, declares."""
-    if payload.codec is Codec.NONE:
-        return 0
-    return int.from_bytes(payload.data[8:12], "big") // payload.dtype.itemsize
-
-
 def filter_of(payload: Payload) -> Filter | None:
-    """Filter of a dataset that takes `payload`, whose framing was checked, as it is."""
-    return filter_for(payload.codec, payload.dtype, block_elements_of(payload))
+    """Filter of a dataset that takes `payload`, whose framing was checked, as it is.
+
+    The block size is the one that the payload's header declares.
+    """
+    if payload.codec is Codec.NONE:
+        return None
+    block_bytes = int.from_bytes(payload.data[8:12], "big")
+    if payload.codec is Codec.LZ4:
+        return Filter(LZ4, (block_bytes,))
+    return filter_for(payload.codec, payload.dtype, block_bytes // payload.dtype.itemsize)

@@ -13,8 +13,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from jfwriter.compression import compress, decompress
-from jfwriter.compression.filters import Filter, block_elements_of, filter_for
+from jfwriter.compression import decompress
+from jfwriter.compression.filters import Filter, filter_for, filter_of
+from jfwriter.compression.pipeline import encode
 from jfwriter.errors import PayloadError
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_error, storage_faults
 from jfwriter.payload import Codec, Payload
@@ -27,27 +28,21 @@ MIN_EXTENSION_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """How the images of a dataset are stored. `shape` is (height, width), `dtype` little-endian.
-
-    `block_elements` is the codec's block size as filter option, 0 for its default.
-    """
+    """How the images of a dataset are stored. `shape` is (height, width), `dtype` little-endian; `filter` is None for plain pixels."""
 
     shape: tuple[int, int]
     dtype: np.dtype[np.generic]
     codec: Codec
-    block_elements: int = 0
+    filter: Filter | None
+    """None for plain pixels."""
 
     @classmethod
     def of(cls, payload: Payload, raw_codec: Codec = Codec.NONE) -> ImageFormat:
         """Format that takes `payload` as it is; plain pixels are stored as `raw_codec`."""
         dtype = payload.dtype.newbyteorder("<")
         if payload.codec is Codec.NONE:
-            return cls(payload.shape, dtype, raw_codec)
-        return cls(payload.shape, dtype, payload.codec, block_elements_of(payload))
-
-    @property
-    def filter(self) -> Filter | None:
-        return filter_for(self.codec, self.dtype, self.block_elements)
+            return cls(payload.shape, dtype, raw_codec, filter_for(raw_codec, dtype))
+        return cls(payload.shape, dtype, payload.codec, filter_of(payload))
 
     def takes(self, payload: Payload) -> bool:
         """Can the bytes of `payload` be a chunk as they are?"""
@@ -156,9 +151,7 @@ class ImageDataset:
         native = self.format.dtype.newbyteorder("=")
         pixels = decompress(payload, self._scratch.image(payload.shape, native))
         stored = pixels.astype(self.format.dtype, copy=False)
-        if self.format.codec is Codec.NONE:
-            return stored.data.cast("B")
-        return compress(stored, self.format.codec, self.format.block_elements)
+        return stored.data.cast("B") if self.format.filter is None else encode(stored, self.format.filter)
 
     def _check_pixels(self, payload: Payload) -> None:
         if payload.shape != self.format.shape:
@@ -207,18 +200,18 @@ class ImageDataset:
 
 def fill_chunk(image_format: ImageFormat) -> memoryview | bytes:
     """The chunk of an image that never came: every pixel is the fill value."""
-    if image_format.codec is Codec.NONE:
-        return _fill_pixels(image_format).data.cast("B")
-    return _packed_fill_chunk(image_format)
+    if image_format.filter is None:
+        return _fill_pixels(image_format.shape, image_format.dtype).data.cast("B")
+    return _packed_fill_chunk(image_format.shape, image_format.dtype, image_format.filter)
 
 
 @lru_cache(maxsize=4)
-def _packed_fill_chunk(image_format: ImageFormat) -> bytes:
-    return compress(_fill_pixels(image_format), image_format.codec, image_format.block_elements)
+def _packed_fill_chunk(shape: tuple[int, int], dtype: np.dtype[np.generic], filter_: Filter) -> bytes:
+    return encode(_fill_pixels(shape, dtype), filter_)
 
 
-def _fill_pixels(image_format: ImageFormat) -> npt.NDArray[np.generic]:
-    return np.full(image_format.shape, image_fill_value(image_format.dtype), image_format.dtype)
+def _fill_pixels(shape: tuple[int, int], dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+    return np.full(shape, image_fill_value(dtype), dtype)
 
 
 def _create(
@@ -234,11 +227,12 @@ def _create(
     creation.set_fill_time(h5py.h5d.FILL_TIME_IFSET)
     creation.set_fill_value(np.full((), image_fill_value(image_format.dtype), image_format.dtype))
     creation.set_obj_track_times(False)
-    stored_by = image_format.filter
-    if stored_by is not None:
+    if image_format.filter is not None:
         # Mandatory: an optional filter that fails stores the chunk unpacked under a filter mask, and
         # neggia and durin ignore the mask.
-        creation.set_filter(stored_by.filter_id, h5py.h5z.FLAG_MANDATORY, stored_by.options)
+        creation.set_filter(
+            image_format.filter.filter_id, h5py.h5z.FLAG_MANDATORY, image_format.filter.options
+        )
     space = h5py.h5s.create_simple((n_rows, *shape), (h5py.h5s.UNLIMITED, *shape))
     file_type = h5py.h5t.py_create(image_format.dtype, logical=True)
     return h5py.h5d.create(parent, name.encode("ascii"), file_type, space, dcpl=creation)
