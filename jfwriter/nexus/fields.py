@@ -73,6 +73,24 @@ def scalar(
     array(group, name, np.asarray(_integral(value, dtype), dtype=_numeric(dtype)), dtype, units)
 
 
+def optional(
+    group: h5py.Group,
+    name: str,
+    value: Number | None,
+    dtype: npt.DTypeLike,
+    units: str | None = None,
+    *,
+    warnings: list[str],
+) -> None:
+    """Write a 0-d number if there is one; one that does not fit `dtype` is left out, said in `warnings`."""
+    if value is None:
+        return
+    try:
+        scalar(group, name, value, dtype, units)
+    except OverflowError:
+        warnings.append(f"{group.name}/{name}: {value!r} does not fit {np.dtype(dtype).name}; it is left out")
+
+
 def array(
     group: h5py.Group,
     name: str,
@@ -97,6 +115,9 @@ def new_dataset(
     creation: h5py.h5p.PropDCID | None = None,
 ) -> h5py.h5d.DatasetID:
     """Create an empty dataset of fixed shape. Raises ValueError when the name is taken."""
+    if creation is None:
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_obj_track_times(False)  # equal content gives equal files
     links = None
     if not name.isascii():
         links = h5py.h5p.create(h5py.h5p.LINK_CREATE)

@@ -22,13 +22,16 @@ def link_name(name: str) -> str | None:
     return candidate if len(candidate.encode()) <= MAX_NAME_BYTES else None
 
 
-def link_names(names: Iterable[str], what: str, warnings: list[str]) -> dict[str, str]:
+def link_names(
+    names: Iterable[str], what: str, warnings: list[str], *, reserved: Iterable[str] = ()
+) -> dict[str, str]:
     """Map each usable name to its link name, in order; the first of two that collide stays.
 
-    What is left out is said in `warnings`, as `what` and the (shortened) name.
+    `reserved` names belong to other members of the group. What is left out is said in
+    `warnings`, as `what` and the (shortened) name.
     """
     chosen: dict[str, str] = {}
-    taken: set[str] = set()
+    taken = set(reserved)
     for name in names:
         candidate = link_name(name)
         if candidate is None:
