@@ -1,0 +1,197 @@
+"""The directory of one run: found or made below the root, held open, and never left.
+
+A prefix names directories by text, but text can be made to mean something else by a symbolic link, also
+between a check and its use. So every step is taken from the open directory before it, no step follows a
+link, and files are later made through the open directory (`path`), not by name from the root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from jfwriter.errors import RunRefused
+from jfwriter.hdf5.faults import storage_error
+from jfwriter.hdf5.link_walk import Walk, open_step
+from jfwriter.session.paths import LONGEST_TAIL, MAX_PATH_BYTES
+from jfwriter.session.plan import RunPlan
+
+
+class RunDirectory:
+    """An open directory; `close` it, or use it in `with`. Writer thread only."""
+
+    def __init__(self, descriptor: int, parts: tuple[str, ...]) -> None:
+        self._descriptor = descriptor
+        self._parts = parts
+
+    @classmethod
+    def open(cls, root: str | Path, plan: RunPlan) -> RunDirectory:
+        """Find or make the directory of `plan` below `root` and see that its files can stand there.
+
+        Raises RunRefused before anything is created: reason "path" (a part is no directory, a link leads
+        out of the root or nowhere, a name is too long for the file system), "exists" (a file of the run
+        stands there, `overwrite` not given), "no_permission", "not_found" (the root), "read_only",
+        "io_error". Raises StorageError where making a directory failed.
+        """
+        with contextlib.closing(Walk(root)) as walk:
+            try:
+                walk.descend(plan.directory)
+            except OSError as error:
+                raise _refused(error, _shown(plan.directory)) from None
+            _check_names(walk.descriptor, root, plan, walk.missing)
+            _check_access(walk.descriptor, plan)
+            descriptor = _make(walk, plan)
+        directory = cls(descriptor, plan.directory)
+        try:
+            directory._refuse_conflicts(plan)
+        except BaseException:
+            directory.close()
+            raise
+        return directory
+
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the directory; a second call does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @property
+    def descriptor(self) -> int:
+        """For the `dir_fd` of calls of `os`."""
+        return self._descriptor
+
+    def path(self, name: str) -> str:
+        """A path that leads to `name` in this very directory, for libraries that take paths only."""
+        return f"/proc/self/fd/{self._descriptor}/{name}"
+
+    def relative(self, name: str) -> str:
+        """`name` as a person finds it: relative to the root, with forward slashes."""
+        return "/".join((*self._parts, name))
+
+    def exists(self, name: str) -> bool:
+        """Whether anything stands at `name`, be it a link to nowhere."""
+        return _mode(self._descriptor, name) is not None
+
+    def sync(self) -> None:
+        """Bring the directory's entries to disk; raises OSError. Some file systems need and know no such."""
+        sync_directory(self._descriptor)
+
+    def _refuse_conflicts(self, plan: RunPlan) -> None:
+        """Final names of this run that stand there already. Other writers' data files are theirs to check."""
+        names = self._conflicting_names(plan)
+        if plan.overwrite:
+            names = (name for name in names if stat.S_ISDIR(_mode(self._descriptor, name) or 0))
+        first = min(names, default=None)
+        if first is not None:
+            advice = "it is a directory" if plan.overwrite else "choose another file_prefix or send overwrite"
+            raise RunRefused("exists", f"{self.relative(first)} exists already; {advice}")
+
+    def _conflicting_names(self, plan: RunPlan) -> Iterator[str]:
+        if not plan.writes_files:
+            return
+        if plan.write_master and self.exists(plan.master_name):
+            yield plan.master_name
+        if not (plan.only_writer and plan.format.has_data_files):
+            return
+        n_files = None if plan.n_images_planned is None else plan.n_files(plan.n_images_planned)
+        try:
+            with os.scandir(self._descriptor) as entries:
+                present = [entry.name for entry in entries]
+        except OSError as error:
+            raise _refused(error, _shown(plan.directory)) from None
+        for name in present:
+            index = _data_file_index(plan, name)
+            if index is not None and (n_files is None or index < n_files):
+                yield name
+
+
+def sync_directory(descriptor: int) -> None:
+    """fsync of an open directory; raises OSError, except where the file system cannot sync directories."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise
+
+
+def _make(walk: Walk, plan: RunPlan) -> int:
+    """Make what is missing; returns a readable descriptor of the last directory."""
+    try:
+        for part in walk.missing:
+            _make_step(walk, part, sync=plan.sync)
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=walk.descriptor)
+    except OSError as error:
+        failure = storage_error(error, f"directory {_shown(plan.directory)} cannot be made or opened")
+    raise failure
+
+
+def _make_step(walk: Walk, part: str, *, sync: bool) -> None:
+    parent = walk.descriptor
+    with contextlib.suppress(FileExistsError):  # another writer of the same run was faster
+        os.mkdir(part, dir_fd=parent)
+    walk.enter(open_step(parent, part))
+    if sync:
+        with contextlib.suppress(PermissionError):  # may be entered and written, but not opened to be read
+            readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
+            try:
+                sync_directory(readable)
+            finally:
+                os.close(readable)
+
+
+def _check_names(descriptor: int, root: str | Path, plan: RunPlan, missing: tuple[str, ...]) -> None:
+    limit = os.fstatvfs(descriptor).f_namemax
+    longest = max(len(name.encode()) for name in (*missing, plan.basename + LONGEST_TAIL))
+    if longest > limit:
+        raise RunRefused(
+            "path", f"{plan.prefix}: names would have up to {longest} bytes, the file system allows {limit}"
+        )
+    n_bytes = len(os.fsencode(os.path.realpath(root))) + 1 + len((plan.prefix + LONGEST_TAIL).encode())
+    if n_bytes > MAX_PATH_BYTES:
+        raise RunRefused("path", f"{plan.prefix}: the whole path would be longer than {MAX_PATH_BYTES} bytes")
+
+
+def _check_access(descriptor: int, plan: RunPlan) -> None:
+    """Nothing could be created: said now, not when the first image is there."""
+    if os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor):
+        return
+    if os.fstatvfs(descriptor).f_flag & os.ST_RDONLY:
+        raise RunRefused("read_only", f"directory {_shown(plan.directory)}: the file system is read-only")
+    raise RunRefused("no_permission", f"directory {_shown(plan.directory)}: no permission to write there")
+
+
+def _data_file_index(plan: RunPlan, name: str) -> int | None:
+    digits = name.removeprefix(f"{plan.basename}_data_").removesuffix(".h5")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 18) or int(digits) == 0:
+        return None
+    index = int(digits) - 1
+    return index if plan.data_file_name(index) == name else None
+
+
+def _mode(descriptor: int, name: str) -> int | None:
+    try:
+        return os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _refused(error: OSError, what: str) -> RunRefused:
+    failure = storage_error(error, f"directory {what}")
+    return RunRefused(failure.reason, str(failure))
+
+
+def _shown(parts: tuple[str, ...]) -> str:
+    return "/".join(parts) or "(root)"

@@ -1,0 +1,186 @@
+"""The run that is open: takes or rejects its images. Owned by the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from jfwriter.compression import check_framing
+from jfwriter.errors import PayloadError
+from jfwriter.payload import Payload
+from jfwriter.session.bounds import image_id_limit
+from jfwriter.session.ledger import Ledger
+from jfwriter.session.orders import CloseFile, Discard, DropReason, Order, WriteImage
+from jfwriter.session.plan import RunPlan
+from jfwriter.session.planning import PIXEL_TYPES, usable_channel
+from jfwriter.settings import LimitSettings
+from jfwriter.wire.messages import CalibrationMessage, EndMessage, ImageMessage, StartMessage
+
+_STORED_TYPES = frozenset(PIXEL_TYPES.values())
+
+
+class Series(NamedTuple):
+    """What tells the messages of one run from those of another."""
+
+    series_id: int
+    unique_id: str
+
+    @classmethod
+    def of(cls, start: StartMessage) -> Series:
+        return cls(start.series_id, start.series_unique_id)
+
+    def owns(self, message: ImageMessage | EndMessage | CalibrationMessage) -> bool:
+        """The unique id counts where both sides name one."""
+        return message.series_id == self.series_id and (
+            not message.series_unique_id or not self.unique_id or message.series_unique_id == self.unique_id
+        )
+
+    def __str__(self) -> str:
+        return f"{self.series_id} {self.unique_id[:60]!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the writer gave the run up."""
+
+    reason: str
+    text: str
+
+
+class Run:
+    """Plan, ledger and what the first image fixed."""
+
+    def __init__(self, plan: RunPlan, limits: LimitSettings) -> None:
+        self.plan = plan
+        self.series = Series.of(plan.start)
+        self.ledger = Ledger(plan.images_per_file)
+        self.failure: Failure | None = None
+        self.n_unexpected = 0
+        self._limits = limits
+        self._dtype = plan.dtype
+        self._channels = plan.channels
+
+    def take(self, image: ImageMessage) -> tuple[Order, ...]:
+        """Orders for an image of this run: written (and its file closed when full), or discarded once."""
+        rejected = self._reject_place(image.image_id) or self._reject_content(image)
+        if rejected is not None:
+            return (rejected,)
+        file_index, row = self.plan.place(image.image_id)
+        order = WriteImage(file_index, row, self._in_storage_order(image))
+        if self._is_unexpected(image.image_id):
+            self.n_unexpected += 1
+        if self.ledger.accept(image.image_id) and self.plan.writes_files:
+            return order, CloseFile(file_index)
+        return (order,)
+
+    def lose(self, image_id: int) -> bool:
+        """The writer could not store an accepted image: it may come again while its file is open."""
+        lost = self.ledger.lose(image_id)
+        if lost and self._is_unexpected(image_id):
+            self.n_unexpected -= 1
+        return lost
+
+    def take_calibration(
+        self, message: CalibrationMessage
+    ) -> tuple[CalibrationMessage | None, tuple[Discard, ...]]:
+        """(the message with its sound images, None if there is none; what is wrong with the others)."""
+        problems = {name: _framing_problem({name: payload}) for name, payload in message.data.items()}
+        sound = {name: message.data[name] for name, problem in problems.items() if problem is None}
+        discards = tuple(
+            Discard(DropReason.BAD_PAYLOAD, f"calibration image {name[:40]!r}: {problem}")
+            for name, problem in problems.items()
+            if problem is not None
+        )
+        if not sound:
+            empty = Discard(DropReason.BAD_PAYLOAD, "calibration message without an image")
+            return None, discards or (empty,)
+        return (message if not discards else replace(message, data=sound)), discards
+
+    def _is_unexpected(self, image_id: int) -> bool:
+        planned = self.plan.n_images_planned
+        return planned is not None and image_id >= planned
+
+    def _reject_place(self, image_id: int) -> Discard | None:
+        limit = image_id_limit(self.plan, self.ledger.n_seen, self._limits)
+        if not 0 <= image_id < limit:
+            return Discard(DropReason.TOO_FAR, f"image {image_id}: this run may have images 0 to {limit - 1}")
+        if self.ledger.holds(image_id):
+            return Discard(DropReason.DUPLICATE, f"image {image_id} came again; the first one stays")
+        file_index, _ = self.plan.place(image_id)
+        if self.ledger.is_full(file_index):
+            return Discard(
+                DropReason.WRITE_FAILED,
+                f"image {image_id} came again after it could not be written; its data file is closed",
+            )
+        return None
+
+    def _reject_content(self, image: ImageMessage) -> Discard | None:
+        self.ledger.see(image.image_id)
+        channels = self._channels or tuple(image.channels)
+        first = next(iter(image.channels.values()), None)
+        if first is None or set(channels) != set(image.channels) or not self._channels_are_usable(channels):
+            return Discard(
+                DropReason.WRONG_CHANNEL,
+                f"image {image.image_id}: channels {_shown(image.channels)}, "
+                f"expected {_shown(channels) if self._channels else 'usable names'}",
+            )
+        dtype = self._dtype or native(first.dtype)
+        for name, payload in image.channels.items():
+            rejected = self._reject_pixels(image.image_id, name, payload, dtype)
+            if rejected is not None:
+                return rejected
+        problem = _framing_problem(image.channels)
+        if problem is not None:
+            return Discard(DropReason.BAD_PAYLOAD, f"image {image.image_id}: {problem}")
+        self._channels, self._dtype = channels, dtype
+        return None
+
+    def _channels_are_usable(self, names: tuple[str, ...]) -> bool:
+        return len(names) <= self._limits.max_channels and all(usable_channel(name) for name in names)
+
+    def _reject_pixels(
+        self, image_id: int, name: str, payload: Payload, dtype: np.dtype[np.generic]
+    ) -> Discard | None:
+        if payload.shape != self.plan.shape:
+            return Discard(
+                DropReason.WRONG_SHAPE,
+                f"image {image_id}, channel {name[:40]!r}: {payload.shape} pixels (height, width), "
+                f"expected {self.plan.shape}",
+            )
+        if native(payload.dtype) != dtype or dtype not in _STORED_TYPES:
+            came = native(payload.dtype)
+            expected = str(dtype) if dtype in _STORED_TYPES else f"one of {', '.join(PIXEL_TYPES)}"
+            return Discard(
+                DropReason.WRONG_DTYPE,
+                f"image {image_id}, channel {name[:40]!r}: {came} pixels, expected {expected}",
+            )
+        return None
+
+    def _in_storage_order(self, image: ImageMessage) -> ImageMessage:
+        if tuple(image.channels) == self._channels:
+            return image
+        return replace(image, channels={name: image.channels[name] for name in self._channels})
+
+
+def native(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    """The type without its byte order: how the bytes lie is the writer's matter."""
+    return dtype.newbyteorder("=")
+
+
+def _framing_problem(payloads: Mapping[str, Payload]) -> str | None:
+    try:
+        for payload in payloads.values():
+            check_framing(payload)
+    except PayloadError as error:
+        return str(error)
+    return None
+
+
+def _shown(names: Iterable[str]) -> str:
+    shown = [repr(name[:40]) for name in names]
+    if len(shown) > 8:
+        shown[8:] = ["..."]
+    return f"[{', '.join(shown)}]"
