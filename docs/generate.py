@@ -1,20 +1,20 @@
-"""Makes the generated pages of `docs/`: settings.md from `jfwriter/settings.py`.
+"""Makes the generated pages of `docs/`: the settings, from `jfwriter/settings.py`, and the list of decisions.
 
-Called by `python3 dev.py docs`; a test compares the result with the page that is kept.
+Called by `python3 dev.py docs`; a test compares the result with the pages that are kept.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jfwriter.settings import Settings
 
-SETTINGS_PAGE = Path(__file__).parent / "reference" / "settings.md"
+DOCS = Path(__file__).parent
 
-HEAD = """\
+SETTINGS_HEAD = """\
 # Settings
 
 One TOML file, given with `--config`; a command-line option wins over it. Every section and every setting
@@ -65,11 +65,32 @@ def section(name: str, schema: Schema) -> Iterator[str]:
 def settings_page() -> str:
     """The whole page. Raises KeyError when a setting has no docstring."""
     schema = Settings.model_json_schema()
-    lines = [HEAD.rstrip("\n")]
+    lines = [SETTINGS_HEAD.rstrip("\n")]
     for name, part in schema["properties"].items():
         lines.extend(section(name, schema["$defs"][part["$ref"].rsplit("/", 1)[-1]]))
     return "\n".join(lines) + "\n"
 
 
+def decisions_page() -> str:
+    """List of the decision records with their titles."""
+    lines = [
+        "# Decisions",
+        "",
+        "Choices that somebody will ask about: what was decided, why, and what follows from it. Numbers are",
+        "grouped by room; they do not say an order. This list is made by `python3 dev.py docs`.",
+        "",
+    ]
+    for path in sorted((DOCS / "decisions").glob("[0-9]*.md")):
+        title = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
+        lines.append(f"- [{path.name[:4]}]({path.name}) {title}")
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/settings.md": settings_page,
+    "decisions/README.md": decisions_page,
+}
+
 if __name__ == "__main__":
-    SETTINGS_PAGE.write_text(settings_page(), encoding="utf-8")
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
