@@ -131,9 +131,10 @@ class StartMessage:
     """
 
     series_id: int
-    series_unique_id: str
     image_size_x: int
     image_size_y: int
+    series_unique_id: str = ""
+    """Empty: not sent."""
     number_of_images: int | None = None
 
     magic_number: int | None = None

@@ -1,0 +1,89 @@
+"""The fields of a message: where they stand, what was wrong with them, which ones are essential."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from jfwriter.errors import ProtocolError
+from jfwriter.settings import LimitSettings
+from jfwriter.wire import jsonlike
+from jfwriter.wire.fields import Converter
+from jfwriter.wire.messages import FieldProblem
+from jfwriter.wire.mismatch import Mismatch, describe
+
+
+class Problems:
+    """The fields that were ignored, in the order of the message."""
+
+    def __init__(self) -> None:
+        self.found: list[FieldProblem] = []
+
+    def add(self, name: str, mismatch: Mismatch) -> None:
+        self.found.append(FieldProblem(name + mismatch.part, mismatch.expected, mismatch.got))
+
+    def about(self, name: str) -> FieldProblem | None:
+        return next(
+            (p for p in self.found if p.field == name or p.field.startswith((f"{name}.", f"{name}["))), None
+        )
+
+
+def flatten(message: Mapping[object, object], limits: LimitSettings) -> dict[str, object]:
+    """The fields of the top level and, below them, those of `user_data`; without nulls.
+
+    `user_data` itself comes as a JSON-like value; text that holds a JSON object comes as that object.
+    """
+    fields = {key: value for key, value in message.items() if value is not None and isinstance(key, str)}
+    appendix = fields.get("user_data")
+    if appendix is None:
+        return fields
+    if isinstance(appendix, str):
+        parsed = jsonlike.parse_object(appendix, limits.max_nesting)
+        fields["user_data"] = appendix = jsonlike.clean_text(appendix) if parsed is None else parsed
+    if isinstance(appendix, dict):
+        for key, value in appendix.items():
+            if value is not None and isinstance(key, str):
+                fields.setdefault(key, value)
+    return fields
+
+
+def convert(
+    fields: Mapping[str, object], table: Mapping[str, Converter], limits: LimitSettings, problems: Problems
+) -> dict[str, object]:
+    """Name -> converted value of each field of `table` that came and was right."""
+    values: dict[str, object] = {}
+    for name, value in fields.items():
+        converter = table.get(name)
+        if converter is None:
+            continue
+        try:
+            values[name] = converter(value, limits)
+        except Mismatch as mismatch:
+            problems.add(name, mismatch)
+    return values
+
+
+def require(
+    kind: str,
+    names: Iterable[str],
+    fields: Mapping[str, object],
+    values: Mapping[str, object],
+    problems: Problems,
+) -> None:
+    """Raise ProtocolError "bad_field" for the first of `names` that has no value."""
+    for name in names:
+        if name in values:
+            continue
+        problem = problems.about(name)
+        if problem is not None:
+            refuse(kind, problem)
+        raise ProtocolError(
+            "bad_field", f"{kind} message without field {name!r}, got {describe(fields.get(name))}"
+        )
+
+
+def refuse(kind: str, problem: FieldProblem) -> None:
+    """Raise ProtocolError "bad_field" for an essential field that is wrong."""
+    raise ProtocolError(
+        "bad_field",
+        f"{kind} message: field {problem.field!r}: expected {problem.expected}, got {problem.got}",
+    )

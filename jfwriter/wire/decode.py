@@ -1,0 +1,45 @@
+"""Bytes -> message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from jfwriter.errors import ProtocolError
+from jfwriter.settings import LimitSettings
+from jfwriter.wire.end import read_calibration, read_end, read_metadata
+from jfwriter.wire.image import read_image
+from jfwriter.wire.item import read_item
+from jfwriter.wire.messages import Message, UnknownMessage
+from jfwriter.wire.mismatch import describe
+from jfwriter.wire.start import read_start
+
+_READERS: Final[Mapping[str, Callable[[Mapping[object, object], LimitSettings], Message]]] = {
+    "start": read_start,
+    "image": read_image,
+    "end": read_end,
+    "calibration": read_calibration,
+    "metadata": read_metadata,
+}
+_MAX_TYPE: Final = 64
+
+
+def decode(buffer: bytes | memoryview, limits: LimitSettings) -> Message:
+    """Decode one message. The pixels in the result are read-only views into `buffer`.
+
+    May be called on any thread; each has its own scratch memory.
+
+    Raises ProtocolError, and nothing else, whatever the bytes are: the item is not well-formed, over a limit,
+    not a map with a text `type`, or an essential field is absent or wrong
+    (`docs/reference/messages/index.md` lists the reasons).
+    """
+    if len(buffer) > limits.max_message_bytes:
+        raise ProtocolError("over_limit", f"{len(buffer)} bytes, more than limits.max_message_bytes")
+    item = read_item(buffer, limits)
+    if not isinstance(item, dict):
+        raise ProtocolError("not_a_map", f"expected a map, got {describe(item)}")
+    kind = item.get("type")
+    if not isinstance(kind, str):
+        raise ProtocolError("bad_field", f"field 'type': expected text, got {describe(kind)}")
+    reader = _READERS.get(kind)
+    return UnknownMessage(kind[:_MAX_TYPE]) if reader is None else reader(item, limits)

@@ -1,0 +1,105 @@
+"""One CBOR item as Python values: scanned in place, then decoded by cbor2 without its large byte strings."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+import cbor2
+import numpy as np
+
+from jfwriter.errors import ProtocolError
+from jfwriter.settings import LimitSettings
+from jfwriter.wire.scan import CUT_TAG, Status, scan
+
+_REFUSALS: Final = {
+    Status.TRUNCATED: ("truncated", "the message ends inside an item"),
+    Status.TRAILING: ("trailing_bytes", "bytes follow the end of the item"),
+    Status.RESERVED: ("not_well_formed", "a reserved length or simple value"),
+    Status.BAD_BREAK: ("not_well_formed", "a break where none may stand"),
+    Status.BAD_CHUNK: ("not_well_formed", "a chunk of another type inside a string of indefinite length"),
+    Status.BAD_KEY: ("bad_key", "a map key that is neither text nor an unsigned integer below 65536"),
+    Status.TAG_REFUSED: ("tag_refused", "a tag outside 0, 1, 30, 40, 64-87, 56500"),
+    Status.TOO_DEEP: ("over_limit", "nested deeper than limits.max_nesting"),
+    Status.TOO_LARGE: ("over_limit", "more bytes beside the arrays than limits.max_metadata_bytes"),
+    Status.TOO_MANY_ITEMS: ("over_limit", "too many data items"),
+}
+
+
+class ItemReader:
+    """Reads items one after another with the same scratch memory. Belongs to one thread.
+
+    The scratch grows to the largest metadata seen, at most `limits.max_metadata_bytes`.
+    """
+
+    def __init__(self) -> None:
+        self._scratch = np.empty(1 << 16, np.uint8)
+        self._cuts = np.empty((64, 2), np.int64)
+        self._stack = np.empty((256, 2), np.int64)
+        self._result = np.zeros(3, np.int64)
+
+    def read(self, buffer: bytes | memoryview, limits: LimitSettings) -> object:
+        """Decode the one item in `buffer`.
+
+        Large byte strings come as read-only memoryviews of `buffer`, smaller ones as bytes; tags as
+        `cbor2.CBORTag`; null and undefined as None; arrays inside tags as tuples. Text that is not UTF-8
+        comes with U+FFFD in place of the wrong bytes.
+
+        Raises ProtocolError with a reason of `docs/reference/messages/index.md`.
+        """
+        view = memoryview(buffer).toreadonly()
+        if view.ndim != 1 or view.itemsize != 1:
+            view = view.cast("B")
+        if len(view) == 0:
+            raise ProtocolError("truncated", "the message is empty")
+        data = np.frombuffer(view, np.uint8)
+        while (status := self._scan(data, limits)) is not Status.OK:
+            if status is Status.MORE_SCRATCH:
+                self._scratch = np.empty(2 * self._scratch.size, np.uint8)
+            elif status is Status.MORE_CUTS:
+                self._cuts = np.empty((2 * len(self._cuts), 2), np.int64)
+            else:
+                reason, text = _REFUSALS[status]
+                raise ProtocolError(reason, f"not decoded: {text} (byte {self._result[2]} of {len(view)})")
+        n_spliced, n_cuts, _ = self._result.tolist()
+        parts = [view[offset : offset + size] for offset, size in self._cuts[:n_cuts].tolist()]
+
+        def resolve(tag: cbor2.CBORTag, _immutable: bool) -> object:
+            return parts[tag.value] if tag.tag == CUT_TAG else tag
+
+        try:
+            return cbor2.loads(
+                self._scratch[:n_spliced].tobytes(),
+                tag_hook=resolve,
+                str_errors="replace",
+                max_depth=limits.max_nesting + 1,
+                allow_duplicate_keys=False,
+            )
+        except cbor2.CBORDecodeError as error:
+            reason = "duplicate_key" if "Duplicate map key" in str(error) else "not_well_formed"
+            raise ProtocolError(reason, f"not decoded: {error}") from None
+
+    def _scan(self, data: np.ndarray[tuple[int], np.dtype[np.uint8]], limits: LimitSettings) -> Status:
+        status = scan(
+            data,
+            self._scratch,
+            self._cuts,
+            self._stack,
+            self._result,
+            limits.max_nesting,
+            limits.max_metadata_bytes,
+        )
+        return Status(status)
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.reader = ItemReader()
+
+
+_PER_THREAD = _PerThread()
+
+
+def read_item(buffer: bytes | memoryview, limits: LimitSettings) -> object:
+    """`ItemReader.read` with the calling thread's own reader."""
+    return _PER_THREAD.reader.read(buffer, limits)
