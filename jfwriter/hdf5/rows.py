@@ -131,15 +131,17 @@ class RowDataset:
         block = self._blocks.pop(number, None)
         if block is None:
             if len(self._blocks) >= self._n_resident:
-                oldest = next(iter(self._blocks))
-                with storage_faults(f"cannot write {self._stored.path}"):
-                    self._flush(oldest, self._blocks[oldest])
-                del self._blocks[oldest]
+                self._evict(next(iter(self._blocks)))
             block = self._load(number)
         self._blocks[number] = block
         self._rows = block
         self._first = number * self._block_rows
         self._stop = self._first + self._block_rows
+
+    def _evict(self, number: int) -> None:
+        with storage_faults(f"cannot write {self._stored.path}"):
+            self._flush(number, self._blocks[number])
+        del self._blocks[number]
 
     def _load(self, number: int) -> Block:
         block = np.full((self._block_rows, *self._stored.row_shape), self._sentinel, self._stored.dtype)

@@ -1,0 +1,118 @@
+"""`/entry/azint`: the azimuthally integrated profile of each image, `[n, n_phi, n_q]`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import cast
+
+import h5py
+import numpy as np
+
+from jfwriter.hdf5.faults import storage_faults
+from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
+from jfwriter.hdf5.rows import RowDataset
+from jfwriter.nexus import azint as nexus_azint
+from jfwriter.plugins.columns import open_rows, row_storage
+from jfwriter.plugins.values import Array, fitted
+from jfwriter.session.plan import RunPlan
+from jfwriter.wire.messages import ImageMessage
+
+DATASETS = (
+    ("image", np.dtype("f4"), np.nan, "az_int_profile"),
+    ("image_std", np.dtype("f4"), np.nan, "az_int_profile_std"),
+    ("image_count", np.dtype("u4"), 0, "az_int_profile_count"),
+)
+"""Name below `/entry/azint`, type, sentinel, field of the image message."""
+
+BINS = "/entry/azint bins"
+"""Counted under this name: tables of bins that do not fit the number of bins."""
+
+Shape = tuple[int, int]
+
+
+class AzintPlugin:
+    """Stores the profiles of the image message; a profile of another length than the run's is left out.
+
+    The shape is the start message's; a run that has none takes the length of the first profile that comes.
+    """
+
+    name = "azint"
+    needs_pixels = False
+
+    def __init__(self, plan: RunPlan) -> None:
+        self.plan = plan
+        self._promised = nexus_azint.profile_shape(plan.start)
+        self._shape = self._promised
+
+    def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
+        del pixels
+        profiles = (image.az_int_profile, image.az_int_profile_std, image.az_int_profile_count)
+        return None if all(profile is None for profile in profiles) else profiles
+
+    def open_file(self, entry: h5py.Group, capacity: int) -> FileRows:
+        return AzintRows(entry, self, capacity)
+
+    def configured(self) -> tuple[StoredDataset, ...]:
+        return () if self._promised is None else (stored_profile(0, self._promised),)
+
+    def shape_for(self, profile: Array) -> Shape:
+        """(n_phi, n_q) of the run, fixed by `profile` if nothing fixed it before. Writer thread only."""
+        if self._shape is None:
+            self._shape = (1, profile.size)
+        return self._shape
+
+
+class AzintRows:
+    """The profiles of one file. Writer thread only."""
+
+    image_groups: Mapping[int, str] = {}
+
+    def __init__(self, entry: h5py.Group, plugin: AzintPlugin, capacity: int) -> None:
+        self.problems: Counter[str] = Counter()
+        self._entry = entry
+        self._plugin = plugin
+        self._storage = row_storage(plugin.plan, capacity)
+        self._datasets: list[RowDataset | None] = [None] * len(DATASETS)
+        for stored in plugin.configured():
+            self._datasets[0] = open_rows(entry, stored, self._storage, chunk_rows=1)
+        if not plugin.plan.is_integrated:  # there the master's part brings them
+            self._write_bins()
+
+    def append(self, index: int, row: object) -> None:
+        for number, values in enumerate(cast("tuple[Array | None, ...]", row)):
+            if values is not None:
+                self._store(index, number, values)
+
+    def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
+        return tuple(dataset.finish(n_rows) for dataset in self._datasets if dataset is not None)
+
+    def _store(self, index: int, number: int, values: Array) -> None:
+        name, dtype, sentinel, _ = DATASETS[number]
+        if values.size == 0 or values.dtype.kind not in "biuf":
+            self.problems[f"/entry/azint/{name}"] += 1
+            return
+        shape = self._plugin.shape_for(values)
+        if values.size != shape[0] * shape[1]:
+            self.problems[f"/entry/azint/{name}"] += 1
+            return
+        dataset = self._datasets[number]
+        if dataset is None:
+            stored = stored_profile(number, shape)
+            dataset = self._datasets[number] = open_rows(self._entry, stored, self._storage, chunk_rows=1)
+        fitting, n_bad = fitted(values, dtype, sentinel)
+        if n_bad:
+            self.problems[f"/entry/azint/{name}"] += n_bad
+        dataset.row(index)[...] = fitting.reshape(shape)
+
+    def _write_bins(self) -> None:
+        warnings: list[str] = []
+        with storage_faults("cannot write the bins of /entry/azint"):
+            nexus_azint.bins(self._entry, self._plugin.plan.start, warnings)
+        if warnings:
+            self.problems[BINS] += len(warnings)
+
+
+def stored_profile(number: int, shape: Shape) -> StoredDataset:
+    name, dtype, sentinel, _ = DATASETS[number]
+    return StoredDataset(f"/entry/azint/{name}", dtype, shape, sentinel)

@@ -1,0 +1,193 @@
+"""Tables of per-image columns: one dataset per column, described by a line of a table in a plugin's module.
+
+A column's dataset appears in a file when the start message promises it or an image of the file carries it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import cast
+
+import h5py
+import numpy as np
+
+from jfwriter.hdf5.faults import storage_faults
+from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
+from jfwriter.hdf5.rows import RowDataset, RowStorage
+from jfwriter.nexus import fields
+from jfwriter.plugins.values import Convert, Unfit, floating, integer
+from jfwriter.session.plan import RunPlan
+from jfwriter.wire.messages import ImageMessage
+
+DETECTOR_IN_DATA_FILE = "detector/"
+DETECTOR_IN_SINGLE_FILE = "instrument/detector/detectorSpecific/"
+
+NX_CLASSES = {"instrument": "NXinstrument", "instrument/detector": "NXdetector"}
+"""Classes of groups below `/entry` that are no NXcollection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One dataset `[n, *row_shape]`.
+
+    `path` is relative to `/entry` of a data file. `source` names an attribute of the row's source (the image
+    message), or computes the value from it; None is "no value". `promised`: stored in every file, whether or
+    not an image carries it. `convert` makes the value to store (default: by `dtype`). `attributes` are asked
+    for when the file is finished.
+    """
+
+    path: str
+    dtype: str
+    sentinel: object
+    source: str | Callable[[ImageMessage], object]
+    units: str | None = None
+    row_shape: tuple[int, ...] = ()
+    promised: bool = False
+    convert: Convert | None = None
+    attributes: Callable[[], Mapping[str, fields.AttributeValue]] | None = None
+
+    def stored(self, plan: RunPlan) -> StoredDataset:
+        units: dict[str, fields.AttributeValue] = {} if self.units is None else {"units": self.units}
+        sentinel = None if self.dtype.startswith("S") else self.sentinel
+        return StoredDataset(
+            absolute_path(self.path, plan), np.dtype(self.dtype), self.row_shape, sentinel, units
+        )
+
+    def converter(self) -> Convert:
+        if self.convert is not None:
+            return self.convert
+        return floating(self.dtype) if self.dtype.startswith("f") else integer(self.dtype)
+
+
+Cells = Sequence[tuple[int, object]]
+"""What an image carries: (column number, value)."""
+
+
+class ColumnPlugin:
+    """Stores columns whose values stand in the image message."""
+
+    needs_pixels = False
+
+    def __init__(self, name: str, plan: RunPlan, columns: Sequence[Column]) -> None:
+        self.name = name
+        self._plan = plan
+        self._columns = columns
+        self._values = reader_of(columns)
+
+    def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
+        del pixels
+        return cells(self._values(image)) or None
+
+    def open_file(self, entry: h5py.Group, capacity: int) -> FileRows:
+        return ColumnRows(entry, self._columns, self._plan, capacity)
+
+    def configured(self) -> tuple[StoredDataset, ...]:
+        return tuple(column.stored(self._plan) for column in self._columns if column.promised)
+
+
+class ColumnRows:
+    """The columns of a table in one file. Writer thread only."""
+
+    image_groups: Mapping[int, str] = {}
+
+    def __init__(self, entry: h5py.Group, columns: Sequence[Column], plan: RunPlan, capacity: int) -> None:
+        self.problems: Counter[str] = Counter()
+        self._entry = entry
+        self._columns = columns
+        self._plan = plan
+        self._storage = row_storage(plan, capacity)
+        self._converters = [column.converter() for column in columns]
+        self._datasets: dict[int, RowDataset] = {}
+        for number, column in enumerate(columns):
+            if column.promised:
+                self._open(number)
+
+    def append(self, index: int, row: object) -> None:
+        datasets, converters = self._datasets, self._converters
+        for number, value in cast("Cells", row):
+            try:
+                cell = converters[number](value)
+            except Unfit as unfit:
+                self.problems[absolute_path(self._columns[number].path, self._plan)] += 1
+                cell = unfit.kept
+                if cell is None:
+                    continue
+            dataset = datasets.get(number) or self._open(number)
+            dataset.put(index, cell)  # type: ignore[arg-type]
+
+    def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
+        stored = []
+        for number in sorted(self._datasets):
+            attributes = self._columns[number].attributes
+            extra = attributes() if attributes is not None else None
+            stored.append(self._datasets[number].finish(n_rows, extra))
+        self._datasets.clear()
+        return tuple(stored)
+
+    def _open(self, number: int) -> RowDataset:
+        dataset = open_rows(self._entry, self._columns[number].stored(self._plan), self._storage)
+        self._datasets[number] = dataset
+        return dataset
+
+
+def reader_of(columns: Sequence[Column]) -> Callable[[object], Sequence[object]]:
+    """A function from the source of a row to the values of all columns."""
+    names = [column.source if isinstance(column.source, str) else "__class__" for column in columns]
+    by_name = attrgetter(*names) if len(names) > 1 else _single(names[0])
+    computed = [
+        (number, column.source) for number, column in enumerate(columns) if not isinstance(column.source, str)
+    ]
+
+    def read(source: object) -> Sequence[object]:
+        values = by_name(source)
+        if not computed:
+            return cast("Sequence[object]", values)
+        values = list(values)
+        for number, compute in computed:
+            values[number] = compute(source)  # type: ignore[arg-type]
+        return values
+
+    return read
+
+
+def _single(name: str) -> Callable[[object], Sequence[object]]:
+    getter = attrgetter(name)
+    return lambda source: (getter(source),)
+
+
+def cells(values: Sequence[object]) -> Cells:
+    """The values that are there, with their column numbers."""
+    return [(number, value) for number, value in enumerate(values) if value is not None]
+
+
+def row_storage(plan: RunPlan, capacity: int) -> RowStorage:
+    return RowStorage(capacity, contiguous=not plan.is_integrated)
+
+
+def absolute_path(path: str, plan: RunPlan) -> str:
+    """Path of a dataset; the single file of the integrated layout has another group for the detector's."""
+    if plan.is_integrated and path.startswith(DETECTOR_IN_DATA_FILE):
+        path = DETECTOR_IN_SINGLE_FILE + path.removeprefix(DETECTOR_IN_DATA_FILE)
+    return f"/entry/{path}"
+
+
+def open_rows(
+    entry: h5py.Group, stored: StoredDataset, storage: RowStorage, chunk_rows: int | None = None
+) -> RowDataset:
+    """Rows of `stored`; the groups above it are made. Raises StorageError."""
+    with storage_faults(f"cannot create the group of {stored.path}"):
+        parent = group_at(entry, stored.path.removeprefix("/entry/").rpartition("/")[0])
+    return RowDataset(parent, stored, storage, chunk_rows)
+
+
+def group_at(entry: h5py.Group, path: str) -> h5py.Group:
+    """The group `path` below `/entry`, made with all above it."""
+    group = entry
+    below = ""
+    for part in path.split("/"):
+        below = f"{below}/{part}" if below else part
+        group = fields.group(group, part, NX_CLASSES.get(below, "NXcollection"))
+    return group

@@ -1,0 +1,73 @@
+"""`/entry/detector` (integrated layout: `detectorSpecific`): number, time and diagnostics of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from jfwriter.nexus.fields import AttributeValue
+from jfwriter.plugins.columns import Column, ColumnPlugin
+from jfwriter.plugins.values import Unfit
+from jfwriter.session.plan import RunPlan
+from jfwriter.wire.messages import ImageMessage, Rational
+
+U8_MAX = int(np.iinfo(np.uint64).max)
+
+
+class Clock:
+    """Times of a run as whole ticks: the first denominator that comes is that of the whole run.
+
+    Times with another denominator are rounded to the nearest tick. Writer thread only.
+    """
+
+    def __init__(self) -> None:
+        self._denominator = 0
+
+    def ticks(self, value: object) -> int:
+        """Numerator of a time in s over the run's denominator. Raises Unfit."""
+        if not isinstance(value, Rational) or not 0 < value.denominator <= U8_MAX:
+            raise Unfit
+        ticks = value.numerator
+        if self._denominator not in {0, value.denominator}:
+            ticks = (2 * ticks * self._denominator + value.denominator) // (2 * value.denominator)
+        if not 0 <= ticks <= U8_MAX:
+            raise Unfit
+        if self._denominator == 0:
+            self._denominator = value.denominator
+        return ticks
+
+    def attributes(self) -> Mapping[str, AttributeValue]:
+        return {"denominator": np.uint64(self._denominator)} if self._denominator else {}
+
+
+def _number(image: ImageMessage) -> object:
+    return image.image_id if image.original_image_id is None else image.original_image_id
+
+
+def _efficiency(image: ImageMessage) -> object:
+    if image.data_collection_efficiency is not None:
+        return image.data_collection_efficiency
+    expected, received = image.packets_expected, image.packets_received
+    if expected is None or received is None or not 0 < expected <= U8_MAX or not 0 <= received <= U8_MAX:
+        return None
+    return received / expected
+
+
+def detector(plan: RunPlan) -> ColumnPlugin:
+    """`number` is always there: -1 is the test for a row without image."""
+    start, exposure = Clock(), Clock()
+    columns = (
+        Column("detector/number", "i8", -1, _number, promised=True),
+        Column("detector/timestamp", "u8", 0, "start_time", convert=start.ticks, attributes=start.attributes),
+        Column("detector/exptime", "u8", 0, "real_time", convert=exposure.ticks,
+               attributes=exposure.attributes),
+        Column("detector/det_info", "u4", 0, "jf_info"),
+        Column("detector/storage_cell_image", "u1", 255, "storage_cell"),
+        Column("detector/rcv_delay", "i8", -1, "receiver_aq_dev_delay"),
+        Column("detector/rcv_free_send_buffers", "i8", -1, "receiver_free_send_buf"),
+        Column("detector/packets_expected", "u8", 0, "packets_expected"),
+        Column("detector/packets_received", "u8", 0, "packets_received"),
+        Column("detector/data_collection_efficiency_image", "f4", float("nan"), _efficiency),
+    )  # fmt: skip
+    return ColumnPlugin("detector", plan, columns)

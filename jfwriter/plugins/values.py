@@ -1,0 +1,147 @@
+"""What a foreign value becomes in a dataset of a given type; a value that does not fit never wraps around."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+
+
+class Unfit(Exception):
+    """The value cannot be stored as it is; `kept` is what is stored instead (None: the sentinel)."""
+
+    def __init__(self, kept: object = None) -> None:
+        super().__init__("value does not fit its dataset")
+        self.kept = kept
+
+
+Convert = Callable[[object], object]
+"""Gives the value to store. Raises Unfit."""
+
+
+def integer(dtype: npt.DTypeLike) -> Convert:
+    """For integers and booleans within the range of `dtype`."""
+    limits = np.iinfo(np.dtype(dtype))
+    low, high = int(limits.min), int(limits.max)
+    index = operator.index
+
+    def convert(value: object) -> int:
+        try:
+            number = index(value)  # type: ignore[arg-type]
+        except TypeError:
+            raise Unfit from None
+        if low <= number <= high:
+            return number
+        raise Unfit
+
+    return convert
+
+
+def floating(dtype: npt.DTypeLike) -> Convert:
+    """For numbers within the range of `dtype`; NaN is a value, infinity is not."""
+    high = float(np.finfo(np.dtype(dtype)).max)
+
+    def convert(value: object) -> float:
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            raise Unfit from None
+        if -high <= number <= high or math.isnan(number):
+            return number
+        raise Unfit
+
+    return convert
+
+
+def ascii_text(size_bytes: int) -> Convert:
+    """For ASCII text that leaves room for the terminating NUL in `size_bytes`."""
+
+    def convert(value: object) -> bytes:
+        if not isinstance(value, str) or not value.isascii() or len(value) >= size_bytes or "\0" in value:
+            raise Unfit
+        return value.encode()
+
+    return convert
+
+
+def vector(dtype: npt.DTypeLike, length: int) -> Convert:
+    """For arrays of `length` numbers."""
+    stored = np.dtype(dtype)
+
+    def convert(value: object) -> Array:
+        array = np.asarray(value)
+        if array.shape != (length,):
+            raise Unfit
+        return _whole(array, stored)
+
+    return convert
+
+
+def rows_of(dtype: npt.DTypeLike, n_rows: int, length: int) -> Convert:
+    """For up to `n_rows` rows of `length` numbers: missing rows are NaN, rows too many are cut off."""
+    stored = np.dtype(dtype)
+
+    def convert(value: object) -> Array:
+        array = np.asarray(value)
+        if array.ndim != 2 or array.shape[1] != length:
+            raise Unfit
+        padded = np.full((n_rows, length), np.nan, stored)
+        kept = array[:n_rows]
+        padded[: len(kept)] = _whole(kept, stored)
+        if len(array) > n_rows:
+            raise Unfit(padded)
+        return padded
+
+    return convert
+
+
+def fitted(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> tuple[Array, int]:
+    """`array` as `dtype`, and how many elements did not fit and became `sentinel`.
+
+    Does not copy an array that has the type already.
+    """
+    if array.dtype == dtype:
+        return array, 0
+    if array.dtype.kind not in "biuf":
+        return np.full(array.shape, sentinel, dtype), array.size
+    if dtype.kind == "f":
+        return _as_float(array, dtype, sentinel)
+    return _as_integer(array, dtype, sentinel)
+
+
+def _as_float(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> tuple[Array, int]:
+    with np.errstate(over="ignore"):
+        result = array.astype(dtype)
+    infinite = np.isinf(result)
+    n_bad = int(np.count_nonzero(infinite))
+    if n_bad:
+        result[infinite] = sentinel
+    return result, n_bad
+
+
+def _as_integer(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> tuple[Array, int]:
+    limits = np.iinfo(np.dtype(f"{dtype.kind}{dtype.itemsize}"))
+    low, high = int(limits.min), int(limits.max)
+    with np.errstate(invalid="ignore"):
+        if array.dtype.kind == "f":
+            bad = ~((array >= low) & (array < float(high) + 1) & (array == np.trunc(array)))  # type: ignore[operator]
+        elif array.dtype.kind == "b":
+            return array.astype(dtype), 0
+        else:
+            bad = (array < low) | (array > high)  # type: ignore[operator]
+        n_bad = int(np.count_nonzero(bad))
+        if not n_bad:
+            return array.astype(dtype), 0
+        return np.where(bad, np.asarray(sentinel, dtype), array.astype(dtype)), n_bad
+
+
+def _whole(array: Array, dtype: np.dtype[np.generic]) -> Array:
+    result, n_bad = fitted(array, dtype, np.nan)
+    if n_bad:
+        raise Unfit(result)
+    return result
