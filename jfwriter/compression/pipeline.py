@@ -5,16 +5,21 @@ Holds h5py's lock, so it is for what is done once per file or in tests and simul
 
 from __future__ import annotations
 
+import itertools
+
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from jfwriter.compression.filters import Filter
 
+_numbers = itertools.count()
+"""HDF5 refuses a second open file of the same name, so that each gets its own."""
+
 
 def encode(array: npt.NDArray[np.generic], filter_: Filter) -> bytes:
     """One chunk holding `array` [y, x], as the filter makes it."""
-    with h5py.File("chunk.h5", "w", driver="core", backing_store=False) as file:
+    with h5py.File(f"chunk{next(_numbers)}.h5", "w", driver="core", backing_store=False) as file:
         dataset = file.create_dataset(
             "chunk",
             data=array,
@@ -27,7 +32,7 @@ def encode(array: npt.NDArray[np.generic], filter_: Filter) -> bytes:
 
 def decode(chunk: memoryview, filter_: Filter, array: npt.NDArray[np.generic]) -> None:
     """Unpack a chunk into `array` [y, x]. Raises OSError if the filter cannot."""
-    with h5py.File("chunk.h5", "w", driver="core", backing_store=False) as file:
+    with h5py.File(f"chunk{next(_numbers)}.h5", "w", driver="core", backing_store=False) as file:
         dataset = file.create_dataset(
             "chunk",
             shape=array.shape,
