@@ -1,0 +1,67 @@
+"""Per-image results in a VDS master: virtual datasets over all data files, and links to groups per image.
+
+Writer thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import h5py
+
+from jfwriter.hdf5.plugin import StoredDataset
+from jfwriter.hdf5.virtual_datasets import VirtualDatasets
+from jfwriter.nexus import fields
+from jfwriter.session.plan import RunPlan
+
+DETECTOR_IN_DATA_FILE = "/entry/detector/"
+DETECTOR_IN_MASTER = "/entry/instrument/detector/detectorSpecific/"
+
+
+def map_per_image(
+    entry: h5py.Group, virtual: VirtualDatasets, datasets: Iterable[StoredDataset], warnings: list[str]
+) -> None:
+    """Map every per-image dataset of the data files; `/entry/detector` goes to `detectorSpecific`."""
+    for stored in merged(datasets, warnings).values():
+        path = stored.path
+        if path.startswith(DETECTOR_IN_DATA_FILE):
+            path = DETECTOR_IN_MASTER + path.removeprefix(DETECTOR_IN_DATA_FILE)
+        parents, _, name = path.removeprefix("/entry/").rpartition("/")
+        parent = entry
+        for part in parents.split("/"):
+            parent = fields.collection(parent, part)
+        if name in parent:
+            warnings.append(f"{path}: the name is taken in the master; the per-image values are not mapped")
+        else:
+            virtual.add(parent, name, stored)
+
+
+def merged(datasets: Iterable[StoredDataset], warnings: list[str]) -> Mapping[str, StoredDataset]:
+    """One dataset per path; the first stays where two differ."""
+    chosen: dict[str, StoredDataset] = {}
+    for stored in datasets:
+        first = chosen.setdefault(stored.path, stored)
+        if (first.dtype, first.row_shape) != (stored.dtype, stored.row_shape):
+            warnings.append(
+                f"{stored.path}: {stored.dtype} {stored.row_shape} in one data file, "
+                f"{first.dtype} {first.row_shape} in another; rows of the former cannot be mapped"
+            )
+    return chosen
+
+
+def link_image_groups(entry: h5py.Group, plan: RunPlan, groups: Iterable[tuple[int, str]]) -> None:
+    """External links to the groups of single images, given as (image_id, path in its data file)."""
+    parents: dict[str, h5py.Group] = {}
+    for image_id, path in sorted(groups):
+        above, _, name = path.removeprefix("/entry/").rpartition("/")
+        if above not in parents:
+            parents[above] = fields.collection(entry, above)
+        file_index, _ = plan.place(image_id)
+        fields.external_link(parents[above], name, plan.data_file_name(file_index), path)
+
+
+def expose_lattice_count(entry: h5py.Group) -> None:
+    """Masters show the number of lattices of each image under both of its names."""
+    group = entry.get("MX")
+    if isinstance(group, h5py.Group) and "indexingLatticeCount" in group:
+        fields.hard_link(group, "indexedLatticeCount", group["indexingLatticeCount"])
