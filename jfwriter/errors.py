@@ -17,6 +17,8 @@ JfwriterError
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class JfwriterError(Exception):
     """Base of all errors that jfwriter raises on purpose."""
@@ -40,8 +42,27 @@ class StorageUnavailable(RefuseToStart):
     exit_code = 74
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsProblem:
+    """One thing that is wrong with a configuration. `line` is None where it cannot be told."""
+
+    line: int | None
+    setting: str
+    message: str
+
+    def __str__(self) -> str:
+        where = "" if self.line is None else f"line {self.line}: "
+        return f"{where}{self.setting}: {self.message}"
+
+
 class SettingsError(RefuseToStart):
+    """`str()` names the file in each line; `problems` is empty when the file cannot be read at all."""
+
     exit_code = 78
+
+    def __init__(self, text: str, problems: tuple[SettingsProblem, ...] = ()) -> None:
+        super().__init__(text)
+        self.problems = problems
 
 
 class SkipMessage(JfwriterError):

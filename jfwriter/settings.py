@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from jfwriter.errors import SettingsError
+from jfwriter.errors import SettingsError, SettingsProblem
+from jfwriter.toml_lines import line_of
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
@@ -125,6 +126,9 @@ class ServiceSettings(_Section):
     """After SIGTERM: time to bring everything to disk; then open files are closed as they are, exit 1."""
     idle_warning_s: Annotated[float, Field(gt=0)] = 60.0
     """A run that is open and got no message for so long is reported in /status and the log."""
+    storage_stall_limit_s: Annotated[float, Field(gt=0)] = 600.0
+    """Under systemd with WatchdogSec: the storage may keep the writer waiting for so long in one operation;
+    then the service manager is told nothing more and restarts the writer."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe message that is logged."""
 
@@ -170,34 +174,39 @@ class Settings(_Section):
 def load(path: Path) -> Settings:
     """Read and check a TOML file.
 
-    Raises SettingsError naming the file and, for each problem, the setting, what was expected and what came.
+    Raises SettingsError naming the file and, for each problem, the line, the setting, what was expected and
+    what came.
     """
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        text = path.read_bytes().decode("utf-8")
+        table = tomllib.loads(text)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: not UTF-8 text: {error}") from error
-    return parse(table, str(path))
+    return parse(table, str(path), text)
 
 
-def parse(table: dict[str, object], source: str) -> Settings:
-    """Check settings given as a table; `source` names it in errors."""
+def parse(table: dict[str, object], source: str, text: str = "") -> Settings:
+    """Check settings given as a table; `source` names it in errors, `text` is the TOML it was read from."""
     try:
         return Settings.model_validate(table)
     except pydantic.ValidationError as error:
-        lines = [f"{source}: {_problem(item)}" for item in error.errors(include_url=False)]
-        raise SettingsError("\n".join(lines)) from error
+        problems = tuple(_problem(item, text) for item in error.errors(include_url=False))
+        lines = [f"{source}: {problem}" for problem in problems]
+        raise SettingsError("\n".join(lines), problems) from error
 
 
-def _problem(item: object) -> str:
+def _problem(item: object, text: str) -> SettingsProblem:
     assert isinstance(item, dict)  # noqa: S101 pydantic's documented type
-    name = ".".join(str(part) for part in item["loc"]) or "the file"
+    path = tuple(str(part) for part in item["loc"])
+    return SettingsProblem(line_of(text, path), ".".join(path) or "the file", _explanation(item))
+
+
+def _explanation(item: dict[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
-        return f"{name}: unknown setting; check its spelling and section"
-    if item["type"] == "value_error":
-        return f"{name}: {item['ctx']['error']}, got {item['input']!r}"
-    return f"{name}: {item['msg']}, got {item['input']!r}"
+        return "unknown setting; check its spelling and section"
+    expectation = item["ctx"]["error"] if item["type"] == "value_error" else item["msg"]
+    return f"{expectation}, got {item['input']!r}"
