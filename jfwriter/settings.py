@@ -65,8 +65,9 @@ class FilesSettings(_Section):
     compress_raw_images: Literal["none", "bslz4"] = "none"
     """Compression of images that arrive uncompressed."""
     n_writers: Annotated[int, Field(ge=0, le=1024)] = 0
-    """Writers that share one run by file number (file k goes to socket k modulo n). 0: not known; then this
-    writer judges only the files of which it got images, unless it is the only writer."""
+    """Writers that share one run by file number (file k goes to socket k modulo n). 0: not known; then it is
+    guessed from the files that came, and a run with socket numbers of which no image of some file came here
+    is not called complete. Set 1 for a single writer."""
     umask: Annotated[int, Field(ge=0, le=0o777)] | None = None
     """File mode creation mask of the process; not set: inherited."""
 

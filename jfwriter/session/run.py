@@ -39,7 +39,7 @@ class Series(NamedTuple):
         )
 
     def __str__(self) -> str:
-        return f"{self.series_id} {self.unique_id[:60]!r}"
+        return f"{self.series_id} {self.unique_id[:60]!r}" if self.unique_id else str(self.series_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Session:
         """Open a run, closing the one that is held. `received_at`: Unix time in s."""
         series = Series.of(start)
         if self._is_repeated(series):
-            return (self._drop(DropReason.REPEATED_START, f"start of run {series} came again"),)
+            return (Discard(DropReason.REPEATED_START, f"start of run {series} came again"),)
         orders = self._close(Closing(Outcome.INCOMPLETE, f"superseded by run {series}"), None)
         self._forget_refused()
         self._dropped.clear()
@@ -60,7 +60,7 @@ class Session:
             plan = make_plan(start, self._settings, self._n_runs + 1, received_at)
         except RunRefused as refusal:
             self._refused = self._last_refusal = Refusal(start, received_at, refusal.reason, str(refusal))
-            return (*orders, self._drop(DropReason.RUN_REFUSED, f"run {series} refused: {refusal}"))
+            return (*orders, Discard(DropReason.RUN_REFUSED, f"run {series} refused: {refusal}"))
         self._n_runs += 1
         self._run = Run(plan, self._settings.limits)
         return (*orders, OpenRun(plan))
@@ -72,7 +72,7 @@ class Session:
             return (run,)
         self._n_received += 1
         if run.failure is not None:
-            return (self._drop(DropReason.RUN_FAILED, f"run {run.series} failed: {run.failure.text}"),)
+            return (self._drop_failed(image, run, run.failure),)
         orders = run.take(image)
         self._count(orders)
         return orders
@@ -83,7 +83,7 @@ class Session:
         if isinstance(run, Discard):
             return (run,)
         if run.failure is not None:
-            return (self._drop(DropReason.RUN_FAILED, f"run {run.series} failed: {run.failure.text}"),)
+            return (self._drop_failed(message, run, run.failure),)
         sound, discards = run.take_calibration(message)
         self._count(discards)
         return (*(() if sound is None else (WriteCalibration(sound),)), *discards)
@@ -91,7 +91,7 @@ class Session:
     def on_end(self, end: EndMessage) -> Orders:
         """Finish the run that is held."""
         if self._refused is not None and Series.of(self._refused.start).owns(end):
-            discard = self._drop(DropReason.RUN_REFUSED, f"the run was refused: {self._refused.text}")
+            discard = Discard(DropReason.RUN_REFUSED, f"the run was refused: {self._refused.text}")
             self._forget_refused()
             return (discard,)
         run = self._run_of(end)
@@ -157,13 +157,15 @@ class Session:
             return self._run
         if self._refused is not None and Series.of(self._refused.start).owns(message):
             self._n_received += isinstance(message, ImageMessage)
-            return self._drop(DropReason.RUN_REFUSED, f"the run was refused: {self._refused.text}")
-        came = f"series {message.series_id} {(message.series_unique_id or '')[:60]!r}"
+            return self._drop(message, DropReason.RUN_REFUSED, f"the run was refused: {self._refused.text}")
+        came = Series(message.series_id, message.series_unique_id or "")
         if any(series.owns(message) for series in self._over):
-            return self._drop(DropReason.AFTER_END, f"{came} is over")
+            return self._drop(message, DropReason.AFTER_END, f"run {came} is over")
         if self._run is not None:
-            return self._drop(DropReason.OTHER_SERIES, f"{came} is not the open run {self._run.series}")
-        return self._drop(DropReason.NO_RUN, f"{came} has not been started")
+            return self._drop(
+                message, DropReason.OTHER_SERIES, f"run {came} is not the open one, {self._run.series}"
+            )
+        return self._drop(message, DropReason.NO_RUN, f"run {came} has not been started")
 
     def _close(self, closing: Closing, end: EndMessage | None) -> tuple[FinishRun, ...]:
         """Finish the held run, if there is one. A failed one ends as failed whatever closes it; the
@@ -182,8 +184,12 @@ class Session:
             self._over.append(Series.of(self._refused.start))
             self._refused = None
 
-    def _drop(self, reason: DropReason, text: str) -> Discard:
-        self._dropped[reason.value] += 1
+    def _drop_failed(self, message: RunMessage, run: Run, failure: Failure) -> Discard:
+        return self._drop(message, DropReason.RUN_FAILED, f"run {run.series} failed: {failure.text}")
+
+    def _drop(self, message: RunMessage, reason: DropReason, text: str) -> Discard:
+        if isinstance(message, ImageMessage):
+            self._dropped[reason.value] += 1
         return Discard(reason, text)
 
     def _count(self, orders: Orders) -> None:

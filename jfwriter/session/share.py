@@ -18,10 +18,12 @@ class Share:
     """This writer's files: every `stride`-th from `first`, and those of which it got images.
 
     `stride` 1: all of them. `stride` 0: file `first` alone. `first` None: only those with images.
+    `is_known` False: guessed from what came, so other files may be this writer's too.
     """
 
     first: int | None
     stride: int
+    is_known: bool = True
 
     @property
     def is_whole_run(self) -> bool:
@@ -56,8 +58,8 @@ def share_of(plan: RunPlan, n_writers: int, ledger: Ledger, n_images: int) -> Sh
     if n_writers > socket:
         return Share(socket, n_writers)
     if n_writers == 0 and not np.any(files < socket):
-        return Share(socket, int(np.gcd.reduce(files - socket)) if files.size else 0)
-    return Share(None, 0)
+        return Share(socket, int(np.gcd.reduce(files - socket)) if files.size else 0, is_known=False)
+    return Share(None, 0, is_known=False)
 
 
 def judged_images(plan: RunPlan, share: Share, ledger: Ledger, image_ids: Ids) -> Mask:

@@ -33,7 +33,7 @@ class SessionSnapshot:
     """The session between two messages. Run fields are None, counts 0, when no run is held.
 
     `n_received` counts the images of the held run that came, whatever became of them; `dropped` counts
-    all that was discarded since the latest start, by reason (`DropReason`).
+    the images (calibration images too) discarded since the latest start, by reason (`DropReason`).
     """
 
     state: State

@@ -138,6 +138,11 @@ def _doubts(
         )
     if _looks_shared_out(count):
         found.append("every second image is missing: are two receivers connected to one PUSH socket?")
+    if not count.share.is_whole_run and not count.share.is_known:
+        found.append(
+            "no image came of some data files, and whether other writers have them is not known: "
+            "set files.n_writers to the number of writers"
+        )
     if dropped.get(DropReason.TOO_FAR):
         found.append(f"{_images(dropped[DropReason.TOO_FAR])} far beyond the plan refused")
     if lie:
@@ -169,7 +174,9 @@ def _notes(plan: RunPlan, count: _Count, dropped: Mapping[str, int], end: EndMes
         notes.append(f"the run has {_images(count.n_images)}, {planned} were planned")
     if count.n_gaps and _gaps_are_wanted(plan, count, end):
         notes.append(f"the sender left out {_images(count.n_gaps)} on purpose (data reduction)")
-    if not count.share.is_whole_run:
+    if end is not None and end.images_sent_to_write is not None and (count.n_gaps or count.n_tail):
+        notes.append(f"the sender says that it sent {_images(end.images_sent_to_write)}")
+    if not count.share.is_whole_run and count.share.is_known:
         notes.append("the data files of other writers were not judged")
     return notes
 
