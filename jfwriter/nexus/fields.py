@@ -218,7 +218,7 @@ def _numeric(dtype: npt.DTypeLike) -> np.dtype[np.generic]:
 def _integral(value: Number, dtype: npt.DTypeLike) -> Number:
     """A float for an integer field is stored only when it is exact (NumPy alone would cut it off)."""
     if np.dtype(dtype).kind in "iu" and isinstance(value, (float, np.floating)):
-        if value != int(value):
+        if not np.isfinite(value) or value != int(value):
             raise OverflowError(f"{value!r} is not an integer")
         return int(value)
     return value
