@@ -17,7 +17,7 @@ FloatArray = npt.NDArray[np.float64]
 
 LYSOZYME = UnitCell(a=79.1, b=79.1, c=37.9, alpha=90.0, beta=90.0, gamma=90.0)
 LYSOZYME_SPACE_GROUP = 96
-SMALL_CELL = UnitCell(a=11.2, b=13.7, c=17.4, alpha=90.0, beta=90.0, gamma=90.0)
+SMALL_CELL = UnitCell(a=24.3, b=29.1, c=33.7, alpha=90.0, beta=90.0, gamma=90.0)
 SMALL_CELL_SPACE_GROUP = 19
 
 MAX_REFLECTIONS = 1_500_000

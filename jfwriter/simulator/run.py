@@ -17,7 +17,7 @@ from jfwriter.simulator.source import (
     channel_pixels,
     prepare_image,
 )
-from jfwriter.simulator.splice import Body, map_body, splice
+from jfwriter.simulator.splice import Body, map_body, splice, without_type
 from jfwriter.simulator.start_message import calibration_fields, start_fields
 from jfwriter.simulator.tables import make_tables
 from jfwriter.wire.encode import encode
@@ -119,4 +119,5 @@ class SimulatedRun:
                 raise
 
     def _body(self, image: PreparedImage, number: int) -> Body:
-        return map_body(encode(constant_fields(self.options, self.tables, image, number)))
+        fields = constant_fields(self.options, self.tables, image, number)
+        return without_type(map_body(encode({"type": "image", **fields})), "image")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SELF_DESCRIBED = b"\xd9\xd9\xf7"
-"""Tag 55799, which marks CBOR (RFC 8949, section 3.4.6)."""
+from jfwriter.wire.encode import SELF_DESCRIBED
 
 _MAP = 0xA0
 _DIRECT = 24
@@ -34,6 +33,15 @@ def map_body(message: bytes) -> Body:
     if n_bytes is None:
         raise ValueError(f"expected a map of fewer than 65536 pairs, got head {message[3]:#x}")
     return Body(int.from_bytes(message[4 : 4 + n_bytes]), memoryview(message)[4 + n_bytes :])
+
+
+def without_type(body: Body, message_type: str) -> Body:
+    """The pairs behind the leading `type`. ValueError if that is not the first pair."""
+    name = message_type.encode()
+    pair = b"\x64type" + bytes([0x60 | len(name)]) + name
+    if bytes(body.pairs[: len(pair)]) != pair:
+        raise ValueError(f"expected a message of type {message_type}")
+    return Body(body.n_pairs - 1, body.pairs[len(pair) :])
 
 
 def splice(*bodies: Body) -> bytes:

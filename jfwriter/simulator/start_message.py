@@ -19,7 +19,7 @@ from jfwriter.wire.messages import Roi, RoiBox, RoiCircle
 
 Fields = dict[str, object]
 
-MAGIC_NUMBER = 2
+MAGIC_NUMBER = 0x52320000
 """Interface version that the simulator claims."""
 
 SOFTWARE = "jfwriter simulator"
