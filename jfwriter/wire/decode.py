@@ -42,4 +42,4 @@ def decode(buffer: bytes | memoryview, limits: LimitSettings) -> Message:
     if not isinstance(kind, str):
         raise ProtocolError("bad_field", f"field 'type': expected text, got {describe(kind)}")
     reader = _READERS.get(kind)
-    return UnknownMessage(kind[:_MAX_TYPE]) if reader is None else reader(item, limits)
+    return UnknownMessage(type=kind[:_MAX_TYPE]) if reader is None else reader(item, limits)

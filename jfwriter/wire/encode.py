@@ -27,14 +27,14 @@ class Encoded:
         self.parts = parts
 
 
-class _HoldsEncoded(Exception):  # noqa: N818 a signal between two functions of this module
-    pass
+class _HoldsEncoded(Exception):
+    """A signal between two functions of this module."""
 
 
 def encode(fields: Mapping[str, object]) -> bytes:
     """One message: `type` first, then the order of `fields`.
 
-    Values are None, bool, int, float, text, bytes, NumPy scalars, `Rational`, lists, tuples and maps of these,
+    Values are None, bool, int, float, text, bytes, NumPy scalars, `Rational`, lists and maps of these,
     and what `pixels` and `typed_array` return. The same fields give the same bytes. Raises KeyError without
     `type`, TypeError for a value of another type.
     """
@@ -60,7 +60,7 @@ def pixels(data: bytes | memoryview, codec: Codec, dtype: npt.DTypeLike, shape: 
 
 
 def typed_array(array: npt.NDArray[np.generic]) -> Encoded:
-    """A typed array (RFC 8746) in the array's own byte order; tag 40 around it if it is not one-dimensional."""
+    """A typed array (RFC 8746) in the array's own byte order; inside tag 40 if it is not one-dimensional."""
     flat = np.ascontiguousarray(array)
     typed = Encoded(_head(6, _tag(flat.dtype)) + _head(2, flat.nbytes), flat.reshape(-1).view(np.uint8).data)
     return typed if array.ndim == 1 else Encoded(_array_head(array.shape), *typed.parts)

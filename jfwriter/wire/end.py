@@ -55,6 +55,7 @@ CALIBRATION_FIELDS: Final[Mapping[str, Converter]] = {
     "series_id": fields.uint63,
     "series_unique_id": fields.text,
 }
+_SERIES: Final = {"series_id": "an unsigned integer"}
 METADATA_FIELDS: Final[Mapping[str, Converter]] = {"series_id": fields.uint63}
 
 
@@ -63,7 +64,7 @@ def read_end(message: Mapping[object, object], limits: LimitSettings) -> EndMess
     problems = Problems()
     found = collect.flatten(message, limits)
     values = collect.convert(found, END_FIELDS, limits, problems)
-    collect.require("end", ("series_id",), found, values, problems)
+    collect.require("end", _SERIES, values, problems)
     return EndMessage(**values, problems=tuple(problems.found))  # type: ignore[arg-type]
 
 
@@ -76,7 +77,7 @@ def read_calibration(message: Mapping[object, object], limits: LimitSettings) ->
         values["data"] = _calibration_images(found.get("data"), limits, problems)
     except Mismatch as mismatch:
         problems.add("data", mismatch)
-    collect.require("calibration", ("series_id", "data"), found, values, problems)
+    collect.require("calibration", {**_SERIES, "data": "a map of images"}, values, problems)
     return CalibrationMessage(**values, problems=tuple(problems.found))  # type: ignore[arg-type]
 
 

@@ -27,6 +27,7 @@ Converter = Reader[object]
 MAX_TEXT: Final = 4096
 MAX_TABLE: Final = 1 << 20
 """Elements of a lookup table or spectrum."""
+MAX_LATTICES: Final = 64
 UINT32_MAX: Final = 2**32 - 1
 UINT64_MAX: Final = 2**64 - 1
 INT64_MAX: Final = 2**63 - 1
@@ -190,7 +191,8 @@ def rational(value: object, _limits: LimitSettings) -> Rational:
 def numbers(value: object, max_elements: int) -> FloatArray:
     """Any array of numbers as float64 [n] (flattened); NaN and infinity included."""
     found = tags.array(value, max_elements) if tags.is_array(value) else tags.number_list(value, max_elements)
-    return np.ascontiguousarray(found.reshape(-1), np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is no reason for a warning
+        return np.ascontiguousarray(found.reshape(-1), np.float64)
 
 
 def finite_numbers(value: object, max_elements: int) -> FloatArray:
@@ -224,22 +226,17 @@ def finite_bins(value: object, limits: LimitSettings) -> FloatArray:
     return finite_numbers(value, limits.max_azint_bins)
 
 
-def counts(value: object, max_elements: int) -> npt.NDArray[np.uint64]:
-    """Unsigned integers [n]."""
-    found = tags.array(value, max_elements) if tags.is_array(value) else tags.number_list(value, max_elements)
-    found = found.reshape(-1)
-    if found.dtype.kind == "f":
-        wide = found.astype(np.float64)
-        exact = bool(((wide >= 0) & (wide < 2.0**64) & (np.floor(wide) == wide)).all())
-    else:
-        exact = found.dtype.kind == "u" or not bool((found < 0).any())
-    if not exact:
-        raise Mismatch("unsigned integers", value)
-    return np.ascontiguousarray(found, np.uint64)
-
-
 def bin_counts(value: object, limits: LimitSettings) -> npt.NDArray[np.uint64]:
-    return counts(value, limits.max_azint_bins)
+    """Unsigned integers [n]."""
+    n_max = limits.max_azint_bins
+    found = tags.array(value, n_max) if tags.is_array(value) else tags.number_list(value, n_max)
+    with np.errstate(invalid="ignore"):
+        whole = found.reshape(-1).astype(np.uint64)
+        if found.dtype.kind != "u":
+            sent = found.reshape(-1).astype(np.float64)
+            if not ((sent >= 0).all() and np.array_equal(whole.astype(np.float64), sent)):
+                raise Mismatch("unsigned integers", value)
+    return whole
 
 
 def table(value: object, limits: LimitSettings) -> npt.NDArray[np.generic]:
@@ -253,23 +250,25 @@ def table(value: object, limits: LimitSettings) -> npt.NDArray[np.generic]:
 def lattice(value: object, _limits: LimitSettings) -> FloatArray | None:
     """Nine numbers; None where they hold NaN."""
     result = n_numbers(value, 9)
+    if all(map(math.isfinite, result.tolist())):
+        return result
     if np.isinf(result).any():
         raise Mismatch("9 finite numbers", value)
-    return None if np.isnan(result).any() else result
+    return None
 
 
-def lattices(value: object, _limits: LimitSettings) -> FloatArray:
-    """Float64 [m, 9] from an array of lattices, or from 9·m numbers in one array."""
+def lattices(value: object, limits: LimitSettings) -> FloatArray | None:
+    """Float64 [m, 9] from an array of lattices, or from 9·m numbers in one array; None for none."""
     if isinstance(value, list | tuple) and not all(type(item) in (int, float) for item in value):
-        if len(value) > 64:
-            raise Mismatch("at most 64 lattices", value)
-        rows = [at(f"[{i}]", lattice, item, _limits) for i, item in enumerate(value)]
+        if len(value) > MAX_LATTICES:
+            raise Mismatch(f"at most {MAX_LATTICES} lattices", value)
+        rows = [at(f"[{i}]", lattice, item, limits) for i, item in enumerate(value)]
         kept = [row for row in rows if row is not None]
-        return np.array(kept, np.float64).reshape(len(kept), 9)
-    flat = finite_numbers(value, 9 * 64)
+        return np.array(kept, np.float64) if kept else None
+    flat = finite_numbers(value, 9 * MAX_LATTICES)
     if flat.size % 9:
         raise Mismatch("a multiple of 9 numbers", value)
-    return flat.reshape(-1, 9)
+    return flat.reshape(-1, 9) if flat.size else None
 
 
 def matrix3(value: object, _limits: LimitSettings) -> FloatArray:

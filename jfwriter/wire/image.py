@@ -89,7 +89,11 @@ LISTS: Final = {
     "reflections": read_reflections,
     "roi_integrals": read_roi_integrals,
 }
-ESSENTIAL: Final = ("series_id", "image_id", "data")
+ESSENTIAL: Final = {
+    "series_id": "an unsigned integer",
+    "image_id": "an unsigned integer",
+    "data": "a map of images",
+}
 
 
 def read_image(message: Mapping[object, object], limits: LimitSettings) -> ImageMessage:
@@ -99,15 +103,13 @@ def read_image(message: Mapping[object, object], limits: LimitSettings) -> Image
     aliases.rename(found, aliases.IMAGE)
     _expand_lattice_type(found)
     values = collect.convert(found, FIELDS, limits, problems)
-    collect.require("image", ESSENTIAL, found, values, problems)
+    collect.require("image", ESSENTIAL, values, problems)
     for name, read in LISTS.items():
         if name in found:
             try:
                 values[name] = read(found[name], limits, problems)
             except Mismatch as mismatch:
                 problems.add(name, mismatch)
-    if values.get("roi_integrals", 0) is None:
-        del values["roi_integrals"]
     values["channels"] = values.pop("data")
     if "user_data" in found:
         values["user_data"] = jsonlike.clean(found["user_data"], limits.max_nesting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Final
 
 import cbor2
@@ -10,7 +11,7 @@ import numpy as np
 
 from jfwriter.errors import ProtocolError
 from jfwriter.settings import LimitSettings
-from jfwriter.wire.scan import CUT_TAG, Status, scan
+from jfwriter.wire.scan import CUT_BYTES_TAG, CUT_TABLE_TAG, Status, scan
 
 _REFUSALS: Final = {
     Status.TRUNCATED: ("truncated", "the message ends inside an item"),
@@ -24,6 +25,13 @@ _REFUSALS: Final = {
     Status.TOO_LARGE: ("over_limit", "more bytes beside the arrays than limits.max_metadata_bytes"),
     Status.TOO_MANY_ITEMS: ("over_limit", "too many data items"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The bytes of an array that was left where it is: a well-formed item of its own."""
+
+    data: memoryview
 
 
 class ItemReader:
@@ -41,7 +49,8 @@ class ItemReader:
     def read(self, buffer: bytes | memoryview, limits: LimitSettings) -> object:
         """Decode the one item in `buffer`.
 
-        Large byte strings come as read-only memoryviews of `buffer`, smaller ones as bytes; tags as
+        Large byte strings come as read-only memoryviews of `buffer`, smaller ones as bytes; the arrays of the
+        top level's `spots` and `reflections` as `Table`; tags as
         `cbor2.CBORTag`; null and undefined as None; arrays inside tags as tuples. Text that is not UTF-8
         comes with U+FFFD in place of the wrong bytes.
 
@@ -65,7 +74,9 @@ class ItemReader:
         parts = [view[offset : offset + size] for offset, size in self._cuts[:n_cuts].tolist()]
 
         def resolve(tag: cbor2.CBORTag, _immutable: bool) -> object:
-            return parts[tag.value] if tag.tag == CUT_TAG else tag
+            if tag.tag == CUT_BYTES_TAG:
+                return parts[tag.value]
+            return Table(parts[tag.value]) if tag.tag == CUT_TABLE_TAG else tag
 
         try:
             return cbor2.loads(

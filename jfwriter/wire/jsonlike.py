@@ -32,8 +32,6 @@ def clean(value: object, max_nesting: int) -> object:
     """`value` with everything that JSON cannot say, or that is nested deeper, replaced by None."""
     if isinstance(value, str):
         return clean_text(value)
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, int):
         return value if -(2**63) <= value < 2**64 else float(value)
     if isinstance(value, float):

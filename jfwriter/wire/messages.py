@@ -121,7 +121,7 @@ class Fluorescence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartMessage:
-    """Start of a run. Units: eV, Å, m, s, deg, rad, pixel, A, K as listed in `docs/reference/messages/start.md`.
+    """Start of a run. Units: eV, Å, m, s, deg, rad, pixel, A, K as in `docs/reference/messages/start.md`.
 
     `pixel_mask` maps channel -> uint32 image, `flatfield` channel -> float image, still packed;
     `channels` is empty when the sender did not name them. `file_format` is the number 0-6 or None.

@@ -15,7 +15,7 @@ class Said(str):
 
 
 class Mismatch(Exception):
-    """Raised by converters; never leaves `wire`. `part` is the place inside the field, e.g. `.omega.start`."""
+    """Raised by converters, never leaves `wire`. `part`: the place inside the field, e.g. `.omega.start`."""
 
     def __init__(self, expected: str, got: object, part: str = "") -> None:
         super().__init__(expected)

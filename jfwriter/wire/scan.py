@@ -1,22 +1,24 @@
-"""One pass over a received CBOR item: is it well-formed, allowed, and where are its large byte strings?
+"""One pass over a received CBOR item: is it well-formed, allowed, and where are its large parts?
 
-The kernel walks the item without recursion and copies everything but the large byte strings into a scratch
-buffer ("the splice"), so that the general decoder that comes after it sees a few kilobytes whatever the size
-of the pixels. Each large byte string is replaced there by a private tag around its index (RFC 8949, section
-3.4: the splice never leaves the process), the tags 0, 1 and 30 are left out so that their contents arrive
-plain, and `undefined` becomes `null`.
+The kernel walks the item without recursion and copies everything but the large byte strings and the tables
+into a scratch buffer ("the splice"), so that the general decoder that comes after it sees a few kilobytes
+whatever the size of the pixels. What is cut out is replaced there by a private tag around its index (the
+splice never leaves the process), the tags 0, 1 and 30 are left out so that their contents arrive plain, and
+`undefined` becomes `null`. Well-formed: RFC 8949, section 3 and appendix C.
 """
 
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from jfwriter.jit import helper, kernel
 
-Bytes = npt.NDArray[np.uint8]
+Bytes = npt.NDArray[Any]
+"""uint8; the elements are untyped because Numba's arithmetic is not NumPy's."""
 Numbers = npt.NDArray[np.int64]
 
 LARGE_BYTES = 64
@@ -25,9 +27,9 @@ MAX_ITEMS = 1 << 22
 """Data items of one message. Bounds the time of a scan and the Python objects that a message can ask for."""
 MAX_CONTAINERS = 1 << 18
 """Arrays, maps and tags of one message."""
-CUT_TAG = 0xEEEE
-"""The private tag; a sender that uses it is refused like any unknown tag."""
-_CUT_BYTES = 8
+CUT_BYTES_TAG = 0xEEEE
+CUT_TABLE_TAG = 0xEEEF
+"""The private tags; a sender that uses them is refused like for any unknown tag."""
 
 
 class Status(enum.IntEnum):
@@ -48,50 +50,123 @@ class Status(enum.IntEnum):
     TOO_MANY_ITEMS = 12
 
 
-# Literals for the kernel: Numba freezes globals, and plain integers keep its types simple.
-_OK, _MORE_SCRATCH, _MORE_CUTS, _TRUNCATED, _TRAILING = 0, 1, 2, 3, 4
-_RESERVED, _BAD_BREAK, _BAD_CHUNK, _BAD_KEY, _TAG_REFUSED = 5, 6, 7, 8, 9
-_TOO_DEEP, _TOO_LARGE, _TOO_MANY_ITEMS = 10, 11, 12
+# Plain integers for the kernel, which freezes globals when it is compiled.
+_OK, _MORE_SCRATCH, _MORE_CUTS, _TRUNCATED, _TRAILING, _RESERVED, _BAD_BREAK = range(7)
+_BAD_CHUNK, _BAD_KEY, _TAG_REFUSED, _TOO_DEEP, _TOO_LARGE, _TOO_MANY_ITEMS = range(7, 13)
 
-_ARRAY, _MAP, _TAG, _OPEN_ARRAY, _OPEN_MAP, _OPEN_BYTES, _OPEN_TEXT = 0, 1, 2, 3, 4, 5, 6
+_UNSIGNED, _BYTES, _TEXT, _LIST, _DICT, _TAGGED, _OTHER = 0, 2, 3, 4, 5, 6, 7
+"""Major types."""
+_ARRAY, _MAP, _TAG, _OPEN_BYTES, _OPEN_TEXT, _OPEN_ARRAY, _OPEN_MAP = range(7)
+"""What an open container is: the first three count down what is missing, the others up what has come."""
+_BREAK, _UNDEFINED, _NULL, _INDEFINITE = 0xFF, 0xF7, 0xF6, 31
 _HUGE = 0x7FFF_FFFF_FFFF_FFFF
-_BREAK, _UNDEFINED, _NULL = 0xFF, 0xF7, 0xF6
-_INDEFINITE = 31
+_CUT_SIZE = 8
+_SPOTS = np.frombuffer(b"spots", np.uint8)
+_REFLECTIONS = np.frombuffer(b"reflections", np.uint8)
 
 
 @helper
-def _argument(data: Bytes, position: int, info: int) -> int:
-    """The argument of the head at `position`; the caller has checked that its bytes are there."""
+def head_size(info: int) -> int:
+    """Bytes of an item's head, from its additional information."""
+    return 1 + (1 << (info - 24)) if 24 <= info < 28 else 1
+
+
+@helper
+def argument_of(data: Bytes, position: int, info: int) -> int:
+    """The argument of the head at `position`, -1 if there is none; at least 2^63 becomes 2^63 - 1."""
     if info < 24:
         return info
-    value = np.int64(0)
+    if info == _INDEFINITE:
+        return -1
     if info == 27 and data[position + 1] >= 0x80:
         return _HUGE
+    value = 0
     for i in range(1 << (info - 24)):
-        value = (value << 8) | np.int64(data[position + 1 + i])
+        value = (value << 8) | data[position + 1 + i]
     return value
 
 
 @helper
-def _copy(data: Bytes, start: int, stop: int, scratch: Bytes, at: int) -> None:
-    scratch[at : at + stop - start] = data[start:stop]
+def equals(data: Bytes, position: int, name: Bytes) -> bool:
+    for i in range(name.size):
+        if data[position + i] != name[i]:
+            return False
+    return True
 
 
 @helper
-def _write_cut(scratch: Bytes, at: int, index: int) -> None:
+def _is_table(data: Bytes, position: int, size: int) -> bool:
+    """Whether a key names a field whose array is cut out: thousands of small items for a few columns."""
+    if size == _SPOTS.size:
+        return equals(data, position, _SPOTS)
+    return size == _REFLECTIONS.size and equals(data, position, _REFLECTIONS)
+
+
+@helper
+def _flush(data: Bytes, start: int, stop: int, scratch: Bytes, used: int, extra: int, limit: int) -> int:
+    """Copy a run into the splice and leave room for `extra` bytes; the used bytes, or -status."""
+    if used + stop - start + extra > limit:
+        return -_TOO_LARGE
+    if used + stop - start + extra > scratch.size:
+        return -_MORE_SCRATCH
+    scratch[used : used + stop - start] = data[start:stop]
+    return used + stop - start
+
+
+@helper
+def _write_cut(scratch: Bytes, at: int, tag: int, index: int) -> None:
     scratch[at] = 0xD9
-    scratch[at + 1] = CUT_TAG >> 8
-    scratch[at + 2] = CUT_TAG & 0xFF
+    scratch[at + 1] = tag >> 8
+    scratch[at + 2] = tag & 0xFF
     scratch[at + 3] = 0x1A
     for i in range(4):
         scratch[at + 4 + i] = (index >> (24 - 8 * i)) & 0xFF
+
+
+@helper
+def _check_place(frame: int, count: int, major: int, info: int) -> int:
+    """Whether an item may stand where it stands: status."""
+    if 28 <= info < 31 or (info == _INDEFINITE and (major < _BYTES or major > _DICT)):
+        return _RESERVED
+    if frame == _OPEN_BYTES and (major != _BYTES or info == _INDEFINITE):
+        return _BAD_CHUNK
+    if frame == _OPEN_TEXT and (major != _TEXT or info == _INDEFINITE):
+        return _BAD_CHUNK
+    is_key = (frame == _MAP or frame == _OPEN_MAP) and count % 2 == 0
+    # Integer keys are few and small, so that no sender can choose keys whose hashes collide.
+    if is_key and major != _TEXT and not (major == _UNSIGNED and info <= 25):
+        return _BAD_KEY
+    return _OK
+
+
+@helper
+def _kind(major: int, argument: int) -> int:
+    if major == _TAGGED:
+        return _TAG
+    if argument >= 0:
+        return _ARRAY if major == _LIST else _MAP
+    return _OPEN_BYTES + major - _BYTES
+
+
+@helper
+def _close(stack: Numbers, depth: int) -> int:
+    """Count a complete item in its container, and each container that it completes in its own: new depth."""
+    while depth > 0:
+        if stack[depth, 0] > _TAG:
+            stack[depth, 1] += 1
+            break
+        stack[depth, 1] -= 1
+        if stack[depth, 1] > 0:
+            break
+        depth -= 1
+    return depth
 
 
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), uint8[::1], int64[:, ::1], int64[:, ::1],"
     " int64[::1], int64, int64)"
 )
-def scan(  # noqa: C901, PLR0911, PLR0912, PLR0914, PLR0915 one state machine, kept in one place for its registers
+def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state must stay in registers
     data: Bytes,
     scratch: Bytes,
     cuts: Numbers,
@@ -103,20 +178,20 @@ def scan(  # noqa: C901, PLR0911, PLR0912, PLR0914, PLR0915 one state machine, k
     """Walk the one item in `data` and return a `Status`.
 
     data: uint8 [n], the message. scratch: uint8 [s], receives the splice. cuts: int64 [c, 2], receives offset
-    and length of each large byte string. stack: int64 [max_nesting + 1, 2]. result: int64 [3], receives
+    and length of each part that is left out. stack: int64 [max_nesting + 1, 2]. result: int64 [3], receives
     (bytes of the splice, number of cuts, position reached); the position is what errors name.
     """
     n = data.size
-    position = 0
-    copied = 0  # everything before this offset is in the splice or left out of it
+    position = 3 if n >= 3 and data[0] == 0xD9 and data[1] == 0xD9 and data[2] == 0xF7 else 0
+    copied = position  # everything before this offset is in the splice or left out of it
     used = 0
     n_cuts = 0
     n_items = 0
     n_containers = 0
     depth = 0
-    if n >= 3 and data[0] == 0xD9 and data[1] == 0xD9 and data[2] == 0xF7:
-        position = 3
-        copied = 3
+    table = -1  # index of the cut of the table that is open
+    table_follows = False
+    limit = max_metadata_bytes  # shrinks by the bytes of the tables
     while True:
         result[2] = position
         if position >= n:
@@ -125,139 +200,107 @@ def scan(  # noqa: C901, PLR0911, PLR0912, PLR0914, PLR0915 one state machine, k
         if n_items > MAX_ITEMS:
             return _TOO_MANY_ITEMS
         initial = data[position]
-        major = np.int64(initial >> 5)
-        info = np.int64(initial & 31)
         frame = stack[depth, 0] if depth > 0 else -1
-        opened = False
-
+        count = stack[depth, 1] if depth > 0 else 0
         if initial == _BREAK:
-            if frame < _OPEN_ARRAY or (frame == _OPEN_MAP and stack[depth, 1] % 2 == 1):
+            if frame <= _TAG or (frame == _OPEN_MAP and count % 2 == 1):
                 return _BAD_BREAK
             position += 1
-            depth -= 1
+            depth = _close(stack, depth - 1)
         else:
-            head = 1
-            if 24 <= info < 28:
-                head = 1 + (1 << (info - 24))
-            elif info >= 28 and not (info == _INDEFINITE and 2 <= major <= 5):
-                return _RESERVED
-            if position + head > n:
+            major = initial >> 5
+            info = initial & 31
+            status = _check_place(frame, count, major, info)
+            if status != _OK:
+                return status
+            head = head_size(info)
+            if head > n - position:
                 return _TRUNCATED
-            if (frame == _OPEN_BYTES and (major != 2 or info == _INDEFINITE)) or (
-                frame == _OPEN_TEXT and (major != 3 or info == _INDEFINITE)
-            ):
-                return _BAD_CHUNK
-            if (
-                (frame == _MAP or frame == _OPEN_MAP)
-                and stack[depth, 1] % 2 == 0
-                and major != 3
-                and not (major == 0 and info <= 25)
-            ):
-                return _BAD_KEY
-            argument = _argument(data, position, info) if info != _INDEFINITE else -1
-
-            if major == 2 or major == 3:
-                if argument >= 0:
-                    if argument > n - position - head:
-                        return _TRUNCATED
-                    if major == 2 and argument >= LARGE_BYTES and frame != _OPEN_BYTES:
-                        run = position - copied
-                        if used + run + _CUT_BYTES > max_metadata_bytes:
-                            return _TOO_LARGE
-                        if used + run + _CUT_BYTES > scratch.size:
-                            return _MORE_SCRATCH
-                        if n_cuts == cuts.shape[0]:
-                            return _MORE_CUTS
-                        _copy(data, copied, position, scratch, used)
-                        _write_cut(scratch, used + run, n_cuts)
-                        used += run + _CUT_BYTES
-                        cuts[n_cuts, 0] = position + head
-                        cuts[n_cuts, 1] = argument
-                        n_cuts += 1
-                        copied = position + head + argument
-                    position += head + argument
-                else:
-                    opened = True
-            elif major == 4 or major == 5:
+            argument = 0
+            if _BYTES <= major <= _TAGGED or info == 24:  # the values of numbers do not matter here
+                argument = argument_of(data, position, info)
+            opens = argument < 0
+            body = 0
+            if major == _BYTES or major == _TEXT:
+                if argument > n - position - head:
+                    return _TRUNCATED
+                body = max(argument, 0)
+                if major == _BYTES and body >= LARGE_BYTES and frame != _OPEN_BYTES and table < 0:
+                    used = _flush(data, copied, position, scratch, used, _CUT_SIZE, limit)
+                    if used < 0:
+                        return -used
+                    if n_cuts == cuts.shape[0]:
+                        return _MORE_CUTS
+                    _write_cut(scratch, used, CUT_BYTES_TAG, n_cuts)
+                    used += _CUT_SIZE
+                    cuts[n_cuts, 0] = position + head
+                    cuts[n_cuts, 1] = body
+                    n_cuts += 1
+                    copied = position + head + body
+            elif major == _LIST or major == _DICT:
                 # Each item takes at least one byte: a count beyond the rest of the message is a lie.
                 if argument > (n - position - head) // (major - 3):
                     return _TRUNCATED
-                opened = argument != 0
-                if not opened:
-                    position += head
-            elif major == 6:
+                opens = argument != 0
+                if opens and major == _LIST and depth == 1 and table_follows and count % 2 == 1:
+                    used = _flush(data, copied, position, scratch, used, _CUT_SIZE, limit)
+                    if used < 0:
+                        return -used
+                    if n_cuts == cuts.shape[0]:
+                        return _MORE_CUTS
+                    _write_cut(scratch, used, CUT_TABLE_TAG, n_cuts)
+                    used += _CUT_SIZE
+                    cuts[n_cuts, 0] = position
+                    table = n_cuts
+                    n_cuts += 1
+            elif major == _TAGGED:
+                opens = True
                 strip = argument == 0 or argument == 1 or argument == 30
                 if not (strip or argument == 40 or 64 <= argument <= 87 or argument == 56500):
                     return _TAG_REFUSED
-                if strip:
-                    run = position - copied
-                    if used + run > max_metadata_bytes:
-                        return _TOO_LARGE
-                    if used + run > scratch.size:
-                        return _MORE_SCRATCH
-                    _copy(data, copied, position, scratch, used)
-                    used += run
+                if strip and table < 0:
+                    used = _flush(data, copied, position, scratch, used, 0, limit)
+                    if used < 0:
+                        return -used
                     copied = position + head
-                opened = True
-            else:
-                if major == 7 and info == 24 and argument < 32:
+            elif major == _OTHER:
+                if info == 24 and argument < 32:
                     return _RESERVED
-                if initial == _UNDEFINED:
-                    run = position - copied
-                    if used + run + 1 > max_metadata_bytes:
-                        return _TOO_LARGE
-                    if used + run + 1 > scratch.size:
-                        return _MORE_SCRATCH
-                    _copy(data, copied, position, scratch, used)
-                    scratch[used + run] = _NULL
-                    used += run + 1
+                if initial == _UNDEFINED and table < 0:
+                    used = _flush(data, copied, position, scratch, used, 1, limit)
+                    if used < 0:
+                        return -used
+                    scratch[used] = _NULL
+                    used += 1
                     copied = position + 1
-                position += head
-
-            if opened:
+            if depth == 1 and count % 2 == 0:
+                table_follows = major == _TEXT and _is_table(data, position + head, body)
+            position += head + body
+            if opens:
+                n_containers += 1
                 if depth == max_nesting:
                     return _TOO_DEEP
-                n_containers += 1
                 if n_containers > MAX_CONTAINERS:
                     return _TOO_MANY_ITEMS
                 depth += 1
-                if major == 6:
-                    stack[depth, 0] = _TAG
-                    stack[depth, 1] = 1
-                elif argument >= 0:
-                    stack[depth, 0] = _ARRAY if major == 4 else _MAP
-                    stack[depth, 1] = argument * (major - 3)
-                else:
-                    stack[depth, 0] = (
-                        _OPEN_ARRAY
-                        if major == 4
-                        else (_OPEN_MAP if major == 5 else (_OPEN_BYTES if major == 2 else _OPEN_TEXT))
-                    )
-                    stack[depth, 1] = 0
-                position += head
+                stack[depth, 0] = _kind(major, argument)
+                stack[depth, 1] = 1 if major == _TAGGED else max(argument, 0) * (2 if major == _DICT else 1)
                 continue
-
-        # An item is complete: count it in its container, and the container in its own.
-        while depth > 0:
-            if stack[depth, 0] >= _OPEN_ARRAY:
-                stack[depth, 1] += 1
-                break
-            stack[depth, 1] -= 1
-            if stack[depth, 1] > 0:
-                break
-            depth -= 1
+            depth = _close(stack, depth)
+        if table >= 0 and depth == 1:
+            cuts[table, 1] = position - cuts[table, 0]
+            limit -= cuts[table, 1]
+            copied = position
+            table = -1
         if depth == 0:
             break
 
     result[2] = position
     if position != n:
         return _TRAILING
-    run = position - copied
-    if used + run > max_metadata_bytes:
-        return _TOO_LARGE
-    if used + run > scratch.size:
-        return _MORE_SCRATCH
-    _copy(data, copied, position, scratch, used)
-    result[0] = used + run
+    used = _flush(data, copied, position, scratch, used, 0, limit)
+    if used < 0:
+        return -used
+    result[0] = used
     result[1] = n_cuts
     return _OK

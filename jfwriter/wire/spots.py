@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,43 +12,33 @@ import numpy.typing as npt
 from jfwriter.settings import LimitSettings
 from jfwriter.wire import aliases, columns, fields
 from jfwriter.wire.collect import Problems
-from jfwriter.wire.columns import Column
+from jfwriter.wire.columns import Column, Columns
+from jfwriter.wire.item import Table, read_item
 from jfwriter.wire.messages import RoiIntegral, Spots
 from jfwriter.wire.mismatch import Mismatch, Said
 from jfwriter.wire.structures import Entries
+from jfwriter.wire.table import TableReader
 
-_NAN = float("nan")
-
-
-def _with_spellings(specs: Mapping[str, tuple[type[np.generic], float | int]]) -> dict[str, Column]:
-    other = {name: alias for alias, name in aliases.SPOT.items()}
-    return {
-        name: Column(dtype, hole, (name, other[name]) if name in other else (name,))
-        for name, (dtype, hole) in specs.items()
-    }
+_NAN: Final = float("nan")
+_INDICES: Final = ("h", "k", "l")
 
 
-SPOT_COLUMNS: Final = _with_spellings(
-    {
-        "x": (np.float32, _NAN),
-        "y": (np.float32, _NAN),
-        "I": (np.float32, _NAN),
-        "maxc": (np.int64, 0),
-        "ice_ring": (np.uint8, 0),
-        "indexed": (np.uint8, 0),
-        "lattice": (np.int32, -1),
-        "h": (np.int32, 0),
-        "k": (np.int32, 0),
-        "l": (np.int32, 0),
-        "dist_ewald": (np.float32, _NAN),
-    }
-)
+def _column(name: str, dtype: str, hole: float) -> Column:
+    others = tuple(alias for alias, meant in aliases.SPOT.items() if meant == name)
+    return Column(np.dtype(dtype), hole, (name, *others))
 
-_INDICES = ("h", "k", "l")
-REFLECTION_COLUMNS: Final = {
-    **{name: Column(np.int32, 0, (name,)) for name in _INDICES},
+
+SPOT_COLUMNS: Final[Mapping[str, Column]] = {
+    **{name: _column(name, "f4", _NAN) for name in ("x", "y", "I", "dist_ewald")},
+    "maxc": _column("maxc", "i8", 0),
+    **{name: _column(name, "u1", 0) for name in ("ice_ring", "indexed")},
+    "lattice": _column("lattice", "i4", -1),
+    **{name: _column(name, "i4", 0) for name in _INDICES},
+}
+REFLECTION_COLUMNS: Final[Mapping[str, Column]] = {
+    **{name: Column(np.dtype("i4"), 0, (name,)) for name in _INDICES},
     **{
-        name: Column(np.float32, _NAN, (name,))
+        name: Column(np.dtype("f4"), _NAN, (name,))
         for name in (
             "d", "I", "sigma", "bkg", "x", "y", "obs_x", "obs_y", "image", "lp", aliases.RECIPROCAL_LP,
             "partiality", "delta_phi", "zeta", "image_scale_corr",
@@ -56,65 +47,74 @@ REFLECTION_COLUMNS: Final = {
 }  # fmt: skip
 
 
-def read_spots(value: object, limits: LimitSettings, problems: Problems) -> Spots | None:
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.spots = TableReader(SPOT_COLUMNS)
+        self.reflections = TableReader(REFLECTION_COLUMNS)
+
+
+_PER_THREAD = _PerThread()
+
+
+def read_spots(value: object, limits: LimitSettings, problems: Problems) -> Spots:
     """Columns of the spots. A spot without x or y makes the field wrong; another wrong column is left out.
 
-    Of more than `limits.max_spots` the strongest are kept, in the sender's order.
+    Of more than `limits.max_spots` the strongest are kept, in the sender's order. Raises Mismatch.
     """
-    n, found = columns.gather(value, SPOT_COLUMNS)
-    filled: dict[str, npt.NDArray[np.generic]] = {}
+    found = _PER_THREAD.spots.read(value.data) if isinstance(value, Table) else None
+    if found is None:
+        found = columns.gather(_opened(value, limits), SPOT_COLUMNS, "spots", problems)
+    n = found.n_rows
+    filled: dict[str, npt.NDArray[np.generic]] = dict(found.columns)
     for name in ("x", "y"):
-        column = found.pop(name, None)
-        if n and (column is None or (isinstance(column, list) and None in column)):
-            raise Mismatch(f"`{name}` in each spot", Said("a spot without"))
-        filled[name] = fields.at(
-            f".{name}", lambda v, _l: columns.fill(v, SPOT_COLUMNS["x"]), column or [], limits
-        )
-    filled |= _fill("spots", found, SPOT_COLUMNS, problems)
+        if found.present.get(name, 0) != n:
+            raise Mismatch(f"a number `{name}` in each spot", Said(f"{found.present.get(name, 0)} of {n}"))
+        filled.setdefault(name, np.empty(0, np.float32))
     intensity = filled.pop("I", None)
-    if intensity is None:
-        intensity = np.full(n, _NAN, np.float32)
-    filled["intensity"] = intensity
+    filled["intensity"] = np.full(n, _NAN, np.float32) if intensity is None else intensity
     if n > limits.max_spots:
-        problems.add("spots", Mismatch(f"at most {limits.max_spots} spots (the strongest are kept)", value))
-        order = np.argsort(np.nan_to_num(-intensity.astype(np.float64), nan=np.inf), kind="stable")
-        kept = np.sort(order[: limits.max_spots])
+        problems.add(
+            "spots", Mismatch(f"at most {limits.max_spots} spots, the strongest are kept", Said(str(n)))
+        )
+        kept = _strongest(filled["intensity"], limits.max_spots)
         filled = {name: column[kept] for name, column in filled.items()}
     return Spots(**filled)  # type: ignore[arg-type]
 
 
+def _opened(value: object, limits: LimitSettings) -> object:
+    return read_item(value.data, limits) if isinstance(value, Table) else value
+
+
+def _strongest(intensity: npt.NDArray[np.generic], n: int) -> npt.NDArray[np.intp]:
+    """Indices of the `n` highest values, ascending; NaN is lower than any number."""
+    order = np.argsort(np.where(np.isnan(intensity), -np.inf, intensity), kind="stable")
+    return np.sort(order[-n:])
+
+
 def read_reflections(
-    value: object, _limits: LimitSettings, problems: Problems
+    value: object, limits: LimitSettings, problems: Problems
 ) -> dict[str, npt.NDArray[np.generic]] | None:
-    """Columns of the reflections; None if there are none. h, k, l come together or not at all."""
-    n, found = columns.gather(value, REFLECTION_COLUMNS)
+    """Columns of the reflections; None if there are none. h, k, l come in each or not at all."""
+    found = _PER_THREAD.reflections.read(value.data) if isinstance(value, Table) else None
+    if found is None:
+        found = columns.gather(_opened(value, limits), REFLECTION_COLUMNS, "reflections", problems)
+    n = found.n_rows
     if n == 0:
         return None
-    incomplete = [
-        name
-        for name in _INDICES
-        if name not in found or (isinstance(found[name], list) and None in found[name])
-    ]
-    if incomplete and any(name in found for name in _INDICES):
-        raise Mismatch("h, k and l in each reflection", Said(f"one without `{incomplete[0]}`"))
-    filled = _fill("reflections", found, REFLECTION_COLUMNS, problems)
+    if len({found.present.get(name, 0) for name in _INDICES} | {n}) > 1 and any(
+        name in found.present for name in _INDICES
+    ):
+        raise Mismatch("h, k and l in each reflection", Said("some without"))
+    return _with_lp(found)
+
+
+def _with_lp(found: Columns) -> dict[str, npt.NDArray[np.generic]]:
+    filled = dict(found.columns)
     reciprocal = filled.pop(aliases.RECIPROCAL_LP, None)
     if reciprocal is not None and "lp" not in filled:
-        with np.errstate(divide="ignore"):
-            inverse = np.float32(1) / reciprocal
-        filled["lp"] = np.where(np.isfinite(inverse), inverse, np.float32(_NAN))
-    return filled
-
-
-def _fill(
-    field: str, found: Mapping[str, object], specs: Mapping[str, Column], problems: Problems
-) -> dict[str, npt.NDArray[np.generic]]:
-    filled = {}
-    for name, column in found.items():
-        try:
-            filled[name] = columns.fill(column, specs[name])
-        except Mismatch as mismatch:
-            problems.add(f"{field}.{name}", mismatch)
+        known = np.isfinite(reciprocal) & (reciprocal != 0)
+        filled["lp"] = np.full(found.n_rows, _NAN, np.float32)
+        np.divide(np.float32(1), reciprocal, out=filled["lp"], where=known)
     return filled
 
 

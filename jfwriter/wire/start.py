@@ -160,7 +160,11 @@ FIELDS: Final[Mapping[str, Converter]] = {
     "writer_notification_zmq_addr": fields.text,
     "user": _json,
 }
-ESSENTIAL: Final = ("series_id", "image_size_x", "image_size_y")
+ESSENTIAL: Final = {
+    "series_id": "an unsigned integer",
+    "image_size_x": "an integer above 0",
+    "image_size_y": "an integer above 0",
+}
 
 
 def read_start(message: Mapping[object, object], limits: LimitSettings) -> StartMessage:
@@ -172,7 +176,7 @@ def read_start(message: Mapping[object, object], limits: LimitSettings) -> Start
     found = collect.flatten(message, limits)
     _name_single_values(found)
     values = collect.convert(found, FIELDS, limits, problems)
-    collect.require("start", ESSENTIAL, found, values, problems)
+    collect.require("start", ESSENTIAL, values, problems)
     if (problem := problems.about("file_prefix")) is not None:
         collect.refuse("start", problem)
     start = StartMessage(**_appendix(found, values))  # type: ignore[arg-type]
