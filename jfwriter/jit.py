@@ -36,5 +36,10 @@ def kernel(*signatures: str) -> Callable[[F], F]:
 
 
 def helper(function: F) -> F:
-    """Compile a function that only kernels call; it is inlined into their cached code."""
+    """Compile a function that only kernels call; it becomes part of their cached code."""
     return cast("F", numba.njit(nogil=True)(function))
+
+
+def inlined(function: F) -> F:
+    """A helper of a few lines in an innermost loop: it is put into its callers before they are compiled."""
+    return cast("F", numba.njit(nogil=True, inline="always")(function))

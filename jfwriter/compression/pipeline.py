@@ -31,8 +31,8 @@ def encode(array: npt.NDArray[np.generic], filter_: Filter) -> bytes:
 
 
 def decode(chunk: memoryview, filter_: Filter, array: npt.NDArray[np.generic]) -> None:
-    """Unpack a chunk into `array` [y, x]. Raises OSError if the filter cannot."""
-    with h5py.File(f"chunk{next(_numbers)}.h5", "w", driver="core", backing_store=False) as file:
+    """Unpack a chunk into `array`, C-contiguous. Raises OSError if the filter cannot."""
+    with h5py.File("chunk.h5", "w", driver="core", backing_store=False) as file:
         dataset = file.create_dataset(
             "chunk",
             shape=array.shape,
@@ -41,5 +41,5 @@ def decode(chunk: memoryview, filter_: Filter, array: npt.NDArray[np.generic]) -
             compression=filter_.filter_id,
             compression_opts=filter_.options,
         )
-        dataset.id.write_direct_chunk((0, 0), chunk)
+        dataset.id.write_direct_chunk((0,) * array.ndim, chunk)
         dataset.read_direct(array)
