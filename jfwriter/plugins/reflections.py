@@ -61,7 +61,9 @@ class ColumnWriter:
         self._creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         self._creation.set_obj_track_times(False)
         self._scalar = h5py.h5s.create(h5py.h5s.SCALAR)
-        self._types = {dtype: fields.file_type(dtype) for dtype in (F4, I4)}
+        self._types: dict[np.dtype[np.generic], h5py.h5t.TypeID] = {
+            dtype: fields.file_type(dtype) for dtype in (F4, I4)
+        }
         self._units = {
             units: (fields.text_type(len(units) + 1), np.asarray(units.encode(), f"S{len(units) + 1}"))
             for _, _, _, units in COLUMNS

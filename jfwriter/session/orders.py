@@ -119,3 +119,5 @@ class RunReport:
     """Final names relative to the root, data files first, the master last."""
     written_bytes: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    problems: Mapping[str, int] = field(default_factory=dict)
+    """Values of messages that could not be stored as they were, by dataset path."""

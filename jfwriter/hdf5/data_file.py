@@ -1,0 +1,238 @@
+"""One data file: images and per-image datasets under a temporary name, then checked and published.
+
+Writer thread only. The single file of the integrated layout is a data file too: the master's content is
+written into it before it is sealed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import h5py
+
+from jfwriter.errors import PayloadError, StorageError
+from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
+from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
+from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, Scratch, fill_chunk
+from jfwriter.hdf5.plugin import StoredDataset
+from jfwriter.hdf5.plugin_set import PluginSet, Rows
+from jfwriter.hdf5.publish import PendingFile
+from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.verify import Counted, check_extents
+from jfwriter.nexus import fields, times
+from jfwriter.nexus.entry import entry
+from jfwriter.nexus.root import root
+from jfwriter.payload import Payload
+from jfwriter.session.plan import RunPlan
+from jfwriter.software import SOFTWARE
+
+
+@dataclass(frozen=True, slots=True)
+class FileParts:
+    """What all data files of a run share."""
+
+    plan: RunPlan
+    directory: RunDirectory
+    plugins: PluginSet
+    scratch: Scratch
+
+
+@dataclass(frozen=True, slots=True)
+class FilledRows:
+    """What a data file holds once its rows are final."""
+
+    n_rows: int
+    n_written: int
+    datasets: tuple[StoredDataset, ...]
+    image_groups: tuple[tuple[int, str], ...]
+
+
+class DataFile:
+    """Open for images until `fill`; then `seal` and `publish`, or `abandon` at any time.
+
+    `formats` maps the channels to how their images are stored, in storage order: the first is
+    `/entry/data/data`, the others `/entry/channels/<name>/data`. Empty: a file for no image at all.
+    All methods raise StorageError where the file cannot be created, extended, written or closed.
+    """
+
+    def __init__(self, parts: FileParts, file_index: int, formats: Mapping[str, ImageFormat]) -> None:
+        plan = parts.plan
+        self.file_index = file_index
+        self.name = plan.data_file_name(file_index)
+        self._plan = plan
+        self._first_image = file_index * plan.images_per_file
+        self._pending = PendingFile(parts.directory, self.name)
+        self._file = _create(self._pending.path, plan, self.name)
+        self._images: dict[str, ImageDataset] = {}
+        self._filled: FilledRows | None = None
+        self._least_chunks = 0
+        self._image_bytes = 0
+        self._is_closed = False
+        try:
+            capacity = plan.images_per_file or plan.n_images_planned or 0
+            with storage_faults(f"cannot create {self.name}"):
+                root_of(self._file, plan, self.name)
+                group = entry(self._file)
+                data = fields.group(group, "data", "NXdata")
+            for name, image_format in formats.items():
+                parent = data if not self._images else _channel(group, name)
+                self._images[name] = ImageDataset(
+                    parent, "data", image_format, capacity=capacity, scratch=parts.scratch
+                )
+            if self._images:
+                with storage_faults(f"cannot create {self.name}"):
+                    fields.attribute(data, "signal", "data")
+            self._rows = parts.plugins.open_file(group, capacity) if formats else None
+        except BaseException:
+            self._discard()
+            raise
+
+    @property
+    def h5(self) -> h5py.File:
+        """The open file, for the master's content of the integrated layout."""
+        return self._file
+
+    @property
+    def relative_name(self) -> str:
+        """Final name relative to the root."""
+        return "/".join((*self._plan.directory, self.name))
+
+    @property
+    def n_written(self) -> int:
+        """Images of the main channel."""
+        return next((images.n_written for images in self._images.values()), 0)
+
+    @property
+    def end_row(self) -> int:
+        """One behind the last row that holds an image."""
+        return max((images.end_row for images in self._images.values()), default=0)
+
+    def image_ids(self) -> Iterable[int]:
+        """The images that the file holds."""
+        main = next(iter(self._images.values()), None)
+        if main is None:
+            return ()
+        return (self._first_image + row for row in range(main.end_row) if main.has(row))
+
+    def holds(self, row: int) -> bool:
+        return any(images.has(row) for images in self._images.values())
+
+    def write(self, row: int, channels: Mapping[str, Payload]) -> int:
+        """Store the channels of one image; returns the bytes stored.
+
+        Raises PayloadError if the image cannot be stored; then no channel of it counts as stored.
+        """
+        if channels.keys() != self._images.keys():
+            text = f"{self.name}, row {row}: channels {list(channels)}, expected {list(self._images)}"
+            raise PayloadError("wrong_channel", text)
+        n_bytes = 0
+        for name, images in self._images.items():
+            try:
+                n_bytes += images.write(row, channels[name])
+            except PayloadError:
+                self._take_back(row)
+                raise
+        self._image_bytes += n_bytes
+        return n_bytes
+
+    def append_rows(self, row: int, rows: Rows) -> None:
+        """Store the per-image quantities of the image at `row`."""
+        if self._rows is not None:
+            self._rows.append(row, rows)
+
+    @property
+    def image_bytes(self) -> int:
+        """Payload bytes stored so far."""
+        return self._image_bytes
+
+    def gap_bytes(self, n_rows: int) -> int:
+        """What filling the rows without image, of `n_rows` in all, takes."""
+        return sum(
+            (n_rows - images.n_written) * len(fill_chunk(images.format)) for images in self._images.values()
+        )
+
+    def fill(self, n_rows: int, *, fill_gaps: bool) -> FilledRows:
+        """Make `n_rows` rows final in every dataset. `fill_gaps`: store fill values where no image came."""
+        n_written = self.n_written
+        self._least_chunks = n_rows if fill_gaps else n_written
+        for images in self._images.values():
+            images.finish(n_rows, fill_gaps=fill_gaps, first_image_nr=self._first_image + 1)
+        datasets = () if self._rows is None else self._rows.finish(n_rows)
+        groups = () if self._rows is None else tuple(self._rows.image_groups)
+        self._filled = FilledRows(n_rows, n_written, datasets, groups)
+        return self._filled
+
+    def seal(self) -> None:
+        """Close the file, and read back that all datasets have the rows and images that were counted."""
+        assert self._filled is not None  # noqa: S101 `fill` comes first
+        for images in self._images.values():
+            images.close()
+        with storage_faults(f"cannot close {self.name}"):
+            self._file.close()
+        self._is_closed = True
+        paths = [stored.path for stored in self._filled.datasets]
+        image_paths = [_image_path(number, name) for number, name in enumerate(self._images)]
+        counted = Counted(self._filled.n_rows, paths, image_paths, self._least_chunks)
+        check_extents(self._pending.path, self.name, counted)
+
+    def publish(self) -> int:
+        """Give the sealed file its final name; returns its size in bytes."""
+        return self._pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
+
+    def abandon(self) -> str | None:
+        """Close without publishing, whatever state the file is in; never raises.
+
+        Rows behind the last image are cut, as a failed write leaves one that reads as an image. A file that
+        holds images stays under its temporary name, which is returned; another one is removed.
+        """
+        if self._is_closed:
+            return self._pending.temporary_name
+        n_rows, n_images = self.end_row, self.n_written
+        for images in self._images.values():
+            with contextlib.suppress(StorageError):
+                images.cut()
+            images.close()
+        if self._rows is not None and self._filled is None:
+            with contextlib.suppress(StorageError):
+                self._rows.finish(n_rows)
+        if n_images == 0:
+            self._discard()
+            return None
+        with contextlib.suppress(*STORAGE_FAULTS):
+            self._file.close()
+        return self._pending.temporary_name
+
+    def _take_back(self, row: int) -> None:
+        for images in self._images.values():
+            if images.has(row):
+                images.erase(row)
+
+    def _discard(self) -> None:
+        with contextlib.suppress(*STORAGE_FAULTS):
+            self._file.close()
+        self._pending.discard()
+
+
+def root_of(file: h5py.File, plan: RunPlan, name: str) -> None:
+    """Root attributes of a file of the run."""
+    root(file, "/".join((*plan.directory, name)), times.from_unix(time.time()), SOFTWARE)
+
+
+def _create(path: str, plan: RunPlan, name: str) -> h5py.File:
+    libver = SINGLE_FILE if plan.is_integrated else DATA_FILE
+    with storage_faults(f"cannot create {name}"):
+        # Mode "x": never a file that is there already. Locks, where the file system has them, keep other
+        # HDF5 programs from writing into it.
+        return h5py.File(path, "x", libver=libver, track_order=False, locking="best-effort")
+
+
+def _channel(group: h5py.Group, name: str) -> h5py.Group:
+    with storage_faults(f"cannot create channel {name!r}"):
+        return fields.collection(fields.collection(group, "channels"), name)
+
+
+def _image_path(number: int, name: str) -> str:
+    return "/entry/data/data" if number == 0 else f"/entry/channels/{name}/data"

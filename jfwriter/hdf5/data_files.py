@@ -1,0 +1,204 @@
+"""All data files of one run: which are open, which are published. Writer thread only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
+
+from jfwriter.compression.filters import filter_for
+from jfwriter.errors import PayloadError, StorageError
+from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
+from jfwriter.hdf5.image_dataset import ImageFormat
+from jfwriter.hdf5.master_file import UNKNOWN_PIXELS
+from jfwriter.hdf5.plugin import StoredDataset
+from jfwriter.payload import Codec
+from jfwriter.session.ledger import Bits
+from jfwriter.session.orders import ClosedFile, WriteImage
+from jfwriter.wire.messages import ImageMessage
+
+MIN_OPEN_FILES, MAX_OPEN_FILES = 16, 256
+OPEN_IMAGES = 4096
+"""Files stay open for late images: 16 of them, and so many more that 4096 images fit in, but 256 at most."""
+
+GAP_BYTES = 1 << 30
+"""What rows without image may take in all files of a run, if the images themselves take no more."""
+MISSING_FILE_BYTES = 1 << 20
+"""What a file without any image is charged besides its rows: its datasets and the time to make them."""
+
+LATE = "file_closed"
+
+Formats: TypeAlias = Mapping[str, ImageFormat]
+
+_log = logging.getLogger(__name__)
+
+
+class DataFiles:
+    """Opens a file with its first image and keeps it open until it is full or the run ends.
+
+    `on_closed` is told of each file once it stands under its final name. With more files open than
+    `max_open`, the one that has waited longest for an image is closed with its gaps (never the last file of
+    the run, whose length is not known yet). Methods raise StorageError.
+    """
+
+    def __init__(self, parts: FileParts, raw_codec: Codec, on_closed: Callable[[ClosedFile], None]) -> None:
+        self._parts = parts
+        self._plan = parts.plan
+        self._raw_codec = raw_codec
+        self._on_closed = on_closed
+        self._open: dict[int, DataFile] = {}
+        """The file that got an image last is the last."""
+        self._closed = Bits()
+        self._gap_bytes = 0
+        self.formats: Formats = {}
+        """Channels of the run and how they are stored, from its first image."""
+        self.sizes_bytes: dict[str, int] = {}
+        """Published files: base name -> size."""
+        self.n_published = 0
+        """Images in published files."""
+        self.datasets: dict[str, StoredDataset] = {}
+        """Per-image datasets of the closed files, the first of each path."""
+        self.image_groups: list[tuple[int, str]] = []
+        self.n_rows_unfilled = 0
+        """Rows without image for which no fill values were stored, as there are too many."""
+
+    @property
+    def max_open(self) -> int:
+        per_file = self._plan.images_per_file or OPEN_IMAGES
+        return min(MAX_OPEN_FILES, max(MIN_OPEN_FILES, OPEN_IMAGES // per_file))
+
+    @property
+    def n_open(self) -> int:
+        return len(self._open)
+
+    def for_image(self, order: WriteImage) -> DataFile:
+        """The file of an image, opened if need be. Raises PayloadError if it is closed."""
+        file = self._open.pop(order.file_index, None)
+        if file is None:
+            file = self._first_image(order.file_index, order.image)
+        self._open[order.file_index] = file
+        return file
+
+    def is_open(self, file_index: int) -> bool:
+        return file_index in self._open
+
+    def close(
+        self, file_index: int, n_rows: int, before_seal: Callable[[DataFile, FilledRows], None] | None = None
+    ) -> None:
+        """Bring an open file to `n_rows` rows, check it, publish it, tell of it.
+
+        `before_seal` may write more into the file when its rows are final.
+        """
+        file = self._open[file_index]
+        n_rows = max(n_rows, file.end_row)
+        filled = file.fill(n_rows, fill_gaps=self._may_fill(file, n_rows))
+        self._remember(filled)
+        if before_seal is not None:
+            before_seal(file, filled)
+        file.seal()
+        size_bytes = file.publish()
+        del self._open[file_index]
+        self._closed.add(file_index)
+        self.sizes_bytes[file.name] = size_bytes
+        self.n_published += filled.n_written
+        self._on_closed(
+            ClosedFile(file.relative_name, file_index, filled.n_rows, filled.n_written, size_bytes)
+        )
+
+    def close_all(self, n_images: int) -> None:
+        """Close what is open, in order, for a run of `n_images` images."""
+        for file_index in sorted(self._open):
+            self.close(file_index, self._plan.rows_in_file(file_index, n_images))
+
+    def create_missing(self, n_images: int) -> int:
+        """Make the files of which no image came, up to the limits; returns how many are left out.
+
+        A link to a file that does not exist makes durin crash and fabio end there.
+        """
+        n_files = self._plan.n_files(n_images)
+        for file_index in range(n_files):
+            if file_index in self._closed:
+                continue
+            if self._gap_bytes + MISSING_FILE_BYTES > self._gap_limit:
+                return sum(index not in self._closed for index in range(file_index, n_files))
+            self._gap_bytes += MISSING_FILE_BYTES
+            self.open_empty(file_index)
+            self.close(file_index, self._plan.rows_in_file(file_index, n_images))
+        return 0
+
+    def open_empty(self, file_index: int, *, with_images: bool = True) -> None:
+        """Open a file of which no image came; `with_images` False: nor will it have a row."""
+        formats = self.formats or self._unseen_formats()
+        self._open[file_index] = self._new(file_index, formats if with_images else {})
+
+    def abandon(self) -> list[str]:
+        """Close all without publishing; returns the temporary names of those that hold images."""
+        kept = []
+        while self._open:
+            _, file = self._open.popitem()
+            name = file.abandon()
+            if name is not None:
+                kept.append(name)
+        return kept
+
+    def unpublished(self) -> Iterator[int]:
+        """Images in the open files."""
+        for file in self._open.values():
+            yield from file.image_ids()
+
+    def _first_image(self, file_index: int, image: ImageMessage) -> DataFile:
+        if file_index in self._closed:
+            name = self._plan.data_file_name(file_index)
+            raise PayloadError(LATE, f"image {image.image_id}: its file {name} is closed already")
+        while len(self._open) >= self.max_open:
+            self._close_longest_waiting()
+        formats = {name: ImageFormat.of(payload, self._raw_codec) for name, payload in image.channels.items()}
+        file = self._new(file_index, formats)
+        if not self.formats:
+            self.formats = formats
+        return file
+
+    def _new(self, file_index: int, formats: Formats) -> DataFile:
+        name = self._plan.data_file_name(file_index)
+        if not self._plan.overwrite and self._parts.directory.exists(name):
+            text = f"{self._parts.directory.relative(name)} has appeared since the run was started"
+            raise StorageError("exists", text)
+        return DataFile(self._parts, file_index, formats)
+
+    def _close_longest_waiting(self) -> None:
+        last = max(self._open)
+        file_index = next(index for index in self._open if index != last)
+        _log.warning(
+            "%s is closed although images of it are missing: %d newer files are open",
+            self._open[file_index].relative_name,
+            len(self._open) - 1,
+        )
+        self.close(file_index, self._plan.images_per_file)
+
+    def _unseen_formats(self) -> Formats:
+        """For files of a run of which no image came at all."""
+        dtype = (self._plan.dtype or UNKNOWN_PIXELS).newbyteorder("<")
+        codec = Codec.BSLZ4
+        image_format = ImageFormat(self._plan.shape, dtype, codec, filter_for(codec, dtype))
+        return dict.fromkeys(self._plan.channels or ("default",), image_format)
+
+    @property
+    def _gap_limit(self) -> int:
+        return max(GAP_BYTES, sum(self.sizes_bytes.values()))
+
+    def _may_fill(self, file: DataFile, n_rows: int) -> bool:
+        """Fill the gaps of a file? One false image number must not fill the disk with nothing."""
+        if not self._plan.fill_gaps:
+            return False
+        n_bytes = file.gap_bytes(n_rows)
+        if self._gap_bytes + n_bytes > self._gap_limit + file.image_bytes:
+            self.n_rows_unfilled += n_rows - file.n_written
+            return False
+        self._gap_bytes += n_bytes
+        return True
+
+    def _remember(self, filled: FilledRows) -> None:
+        for stored in filled.datasets:
+            self.datasets.setdefault(stored.path, stored)
+        if self._plan.write_master and not self._plan.is_integrated:
+            self.image_groups += filled.image_groups

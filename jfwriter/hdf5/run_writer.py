@@ -1,0 +1,257 @@
+"""The files of one run, from its plan to its report. Writer thread only.
+
+`open`, then images, calibrations and full files in any order, then `finish` or `abandon`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import h5py
+
+from jfwriter.errors import PayloadError, StorageError
+from jfwriter.hdf5.calibrations import Calibrations
+from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
+from jfwriter.hdf5.data_files import DataFiles
+from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
+from jfwriter.hdf5.file_versions import master_libver
+from jfwriter.hdf5.image_dataset import Scratch
+from jfwriter.hdf5.master_file import MasterContent, write_master
+from jfwriter.hdf5.original_numbers import OriginalNumbers
+from jfwriter.hdf5.plugin import ImagePlugin
+from jfwriter.hdf5.plugin_set import PluginSet
+from jfwriter.hdf5.publish import PendingFile
+from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.run_ranges import n_images_in, with_images
+from jfwriter.hdf5.verify import check_master
+from jfwriter.payload import Codec
+from jfwriter.session.orders import ClosedFile, FinishRun, Outcome, Range, RunReport, WriteImage
+from jfwriter.session.plan import FileFormat, RunPlan
+from jfwriter.settings import Settings
+from jfwriter.wire.messages import CalibrationMessage
+
+_log = logging.getLogger(__name__)
+
+
+class RunWriter:
+    """Writes one run. `on_closed` is called for each data file after it stands under its final name.
+
+    What is really in the files is counted here and not taken from the session. Errors carry text only: no
+    HDF5 object and no h5py exception.
+    """
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        plugins: Sequence[ImagePlugin],
+        settings: Settings,
+        on_closed: Callable[[ClosedFile], None],
+    ) -> None:
+        self._plan = plan
+        self._plugins = PluginSet(plugins)
+        self._settings = settings
+        self._on_closed = on_closed
+        self._directory: RunDirectory | None = None
+        self._files: DataFiles | None = None
+        self._calibrations = Calibrations()
+        self._original_numbers = OriginalNumbers()
+        self._n_seen = 0
+        """Highest image id that was stored, plus one."""
+        self._n_counted = 0
+        """Images of a run that writes no file."""
+        self._lost: set[int] = set()
+        self._abandoned: set[int] = set()
+        self._master_bytes: int | None = None
+        self._reasons: list[str] = []
+        """What keeps the run from being complete."""
+
+    def open(self) -> None:
+        """Find or make the directory; see that no file of the run stands there.
+
+        Raises RunRefused naming the file, StorageError where a directory cannot be made.
+        """
+        if not self._plan.writes_files:
+            return
+        self._directory = RunDirectory.open(self._settings.files.root_dir, self._plan)
+        parts = FileParts(self._plan, self._directory, self._plugins, Scratch())
+        raw_codec = Codec(self._settings.files.compress_raw_images)
+        self._files = DataFiles(parts, raw_codec, self._on_closed)
+
+    def write_image(self, order: WriteImage) -> int:
+        """Store an image, whose framing was checked, and its quantities; returns the payload bytes stored.
+
+        No reference to the image is kept. Raises PayloadError if this image cannot be stored, StorageError
+        if the run cannot go on.
+        """
+        image = order.image
+        if self._files is None:
+            self._n_counted += 1
+            return 0
+        try:
+            file = self._files.for_image(order)
+            n_bytes = file.write(order.row, image.channels)
+        except PayloadError:
+            self._lost.add(image.image_id)
+            raise
+        self._lost.discard(image.image_id)
+        self._n_seen = max(self._n_seen, image.image_id + 1)
+        if image.original_image_id is not None and self._plan.write_master:
+            self._original_numbers.add(image.image_id, image.original_image_id)
+        file.append_rows(order.row, self._plugins.rows(image))
+        return n_bytes
+
+    def write_calibration(self, message: CalibrationMessage) -> None:
+        """Keep a copy of the packed images for the master, if this writer makes it."""
+        if self._files is not None and self._plan.write_master:
+            self._calibrations.add(message)
+
+    def close_file(self, file_index: int) -> None:
+        """A data file is full: check, publish and tell of it. Raises StorageError."""
+        if self._files is not None and self._files.is_open(file_index):
+            self._files.close(file_index, self._plan.images_per_file)
+
+    def finish(self, order: FinishRun) -> RunReport:
+        """Close what is open, write the master, and say what stands there now.
+
+        Never raises StorageError: a run that cannot be finished is abandoned and reported as failed.
+        """
+        failure: StorageError | None = None
+        if self._files is not None:
+            try:
+                self._finish_files(self._files, order)
+            except StorageError as error:
+                failure = StorageError(error.reason, str(error))
+        if failure is not None:
+            _log.error("run %s failed: %s", self._plan.prefix, failure)
+            self._reasons.insert(0, f"{failure.reason}: {failure}")
+        self.abandon()
+        return self._report(order, failed=failure is not None)
+
+    def abandon(self) -> None:
+        """Let go of everything; published files stay, no other file gets its final name.
+
+        What could not be published keeps its temporary name if it holds images. A second call does nothing.
+        """
+        if self._files is not None:
+            self._abandoned.update(self._files.unpublished())
+            for name in self._files.abandon():
+                _log.warning("%s is not finished; its images stay in %s", self._plan.prefix, name)
+        if self._directory is not None:
+            self._directory.close()
+            self._directory = None
+
+    def _finish_files(self, files: DataFiles, order: FinishRun) -> None:
+        n_images = self._n_images(order)
+        if self._plan.is_integrated:
+            self._finish_single_file(files, order, n_images)
+            return
+        files.close_all(n_images)
+        if self._plan.format is FileFormat.NXmxLegacy and self._plan.only_writer:
+            n_left_out = files.create_missing(n_images)
+            if n_left_out:
+                self._reasons.append(f"{n_left_out} data files without any image were not made: too many")
+        if self._plan.write_master and self._plan.format.has_master:
+            self._write_master(files, order, n_images)
+
+    def _finish_single_file(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
+        if not files.is_open(0):
+            files.open_empty(0, with_images=n_images > 0)
+
+        def describe(file: DataFile, filled: FilledRows) -> None:
+            content = self._content(files, order, n_images, files.n_published + filled.n_written)
+            self._warn(write_master(file.h5, self._plan, content))
+
+        files.close(0, n_images, describe)
+
+    def _write_master(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
+        assert self._directory is not None  # noqa: S101 opened with the files
+        name = self._plan.master_name
+        pending = PendingFile(self._directory, name)
+        try:
+            with storage_faults(f"cannot create {name}"):
+                libver = master_libver(self._plan.format)
+                file = h5py.File(pending.path, "x", libver=libver, track_order=False, locking="best-effort")
+            try:
+                content = self._content(files, order, n_images, files.n_published)
+                self._warn(write_master(file, self._plan, content))
+                with storage_faults(f"cannot close {name}"):
+                    file.close()
+            finally:
+                with contextlib.suppress(*STORAGE_FAULTS):
+                    file.close()
+            has_images = self._plan.format is FileFormat.NXmxVDS and n_images > 0
+            check_master(pending.path, name, n_images, has_images=has_images)
+        except BaseException:
+            pending.discard()
+            raise
+        self._master_bytes = pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
+
+    def _content(self, files: DataFiles, order: FinishRun, n_images: int, n_written: int) -> MasterContent:
+        return MasterContent(
+            n_images=n_images,
+            n_written=n_written,
+            written_at_s=time.time(),
+            outcome=order.outcome,
+            end=order.end,
+            missing=with_images(order.missing, self._lost),
+            channels={name: image_format.dtype for name, image_format in files.formats.items()},
+            datasets=(*self._plugins.configured(), *files.datasets.values()),
+            image_groups=files.image_groups,
+            calibrations=self._calibrations.messages,
+            original_ids=self._original_numbers,
+        )
+
+    def _n_images(self, order: FinishRun) -> int:
+        return max(order.n_images, self._n_seen)
+
+    def _report(self, order: FinishRun, *, failed: bool) -> RunReport:
+        missing = with_images(order.missing, self._lost | self._abandoned)
+        reasons = [*self._reasons, *self._doubts(order, missing)]
+        outcome = order.outcome
+        if failed:
+            outcome = Outcome.FAILED
+        elif reasons and outcome is Outcome.COMPLETE:
+            outcome = Outcome.INCOMPLETE
+        return RunReport(
+            plan=self._plan,
+            outcome=outcome,
+            reasons=(*reasons, *order.reasons),
+            n_images=self._n_images(order),
+            n_written=self._n_counted if self._files is None else self._files.n_published,
+            missing=missing,
+            files=tuple("/".join((*self._plan.directory, name)) for name in self._names()),
+            written_bytes=sum(self._sizes_bytes()),
+            dropped=order.dropped,
+            problems=dict(self._plugins.problems),
+        )
+
+    def _doubts(self, order: FinishRun, missing: tuple[Range, ...]) -> list[str]:
+        doubts = [
+            f"quantity {name!r} was given up after an error: {text}"
+            for name, text in self._plugins.failures.items()
+        ]
+        n_more = n_images_in(missing) - n_images_in(with_images(order.missing, ()))
+        if n_more:
+            doubts.append(f"{n_more} images that arrived are not in the files")
+        if self._calibrations.n_left_out:
+            doubts.append(f"{self._calibrations.n_left_out} calibration images were left out: too large")
+        if self._files is not None and self._files.n_rows_unfilled:
+            doubts.append(f"{self._files.n_rows_unfilled} missing images have no fill values: too many")
+        return doubts
+
+    def _names(self) -> list[str]:
+        names = sorted(self._files.sizes_bytes) if self._files is not None else []
+        if self._master_bytes is not None:
+            names.append(self._plan.master_name)
+        return names
+
+    def _sizes_bytes(self) -> list[int]:
+        sizes = list(self._files.sizes_bytes.values()) if self._files is not None else []
+        return [*sizes, self._master_bytes or 0]
+
+    def _warn(self, warnings: Sequence[str]) -> None:
+        for warning in warnings:
+            _log.warning("%s: %s", self._plan.prefix, warning)
