@@ -1,0 +1,119 @@
+"""What follows from the writer thread's work: announcements, notifications, counters, log lines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import assert_never
+
+from jfwriter.daemon.announce import Announcer
+from jfwriter.daemon.board import Board
+from jfwriter.daemon.fatal import Fatal
+from jfwriter.daemon.notify import RunNotifier
+from jfwriter.daemon.results import in_one_line, result_of_refusal, result_of_report
+from jfwriter.daemon.status import LastRun
+from jfwriter.daemon.wire_log import WireLog
+from jfwriter.daemon.writer_events import (
+    FileClosed,
+    ImageLost,
+    RunFailed,
+    RunFinished,
+    WriterDied,
+    WriterEnded,
+    WriterEvent,
+)
+from jfwriter.session.orders import DropReason, Outcome, RunReport
+from jfwriter.session.session import Session
+from jfwriter.session.snapshot import Refusal
+
+
+class Aftermath:
+    """Event loop only."""
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        board: Board,
+        announcer: Announcer | None,
+        notifier: RunNotifier,
+        wire_log: WireLog,
+        fatal: Fatal,
+    ) -> None:
+        self.writer_ended = asyncio.Event()
+        self._session = session
+        self._board = board
+        self._announcer = announcer
+        self._notifier = notifier
+        self._wire_log = wire_log
+        self._fatal = fatal
+        self._waiting: dict[int, list[asyncio.Future[LastRun]]] = {}
+
+    def handle(self, event: WriterEvent) -> None:
+        """Do what `event` asks for."""
+        match event:
+            case FileClosed(plan, file):
+                self._board.file_closed(plan.serial, file)
+                if self._announcer is not None:
+                    self._announcer.file_closed(plan, file)
+            case ImageLost():
+                self._image_lost(event)
+            case RunFailed():
+                self._session.run_failed(event.serial, event.reason, event.text)
+                self._wire_log.say(
+                    logging.ERROR,
+                    f"the run failed ({event.reason}): {event.text}; its images are thrown away",
+                )
+            case RunFinished(report):
+                self._run_finished(report)
+            case WriterDied(text):
+                self._fatal.fail(f"the writer thread has died: {text}")
+            case WriterEnded():
+                self.writer_ended.set()
+            case _:
+                assert_never(event)
+
+    def run_refused(self, refusal: Refusal) -> None:
+        """The refused run is over for everybody who waits for it, although its messages still come."""
+        result = result_of_refusal(refusal)
+        self._board.finished(None, result)
+        self._told(result)
+        if self._announcer is not None:
+            self._announcer.run_finished(result, refusal.start)
+        self._notifier.run_finished(result, refusal.start)
+
+    def when_finished(self, serial: int) -> asyncio.Future[LastRun]:
+        """Done with the result when run `serial` has been finalized."""
+        future: asyncio.Future[LastRun] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(serial, []).append(future)
+        return future
+
+    def give_up_waiting(self) -> None:
+        """Whoever waits for a result gets a cancellation instead."""
+        for futures in self._waiting.values():
+            for future in futures:
+                future.cancel()
+        self._waiting.clear()
+
+    def _image_lost(self, event: ImageLost) -> None:
+        self._session.image_lost(event.serial, event.image_id)
+        self._board.dropped[DropReason.WRITE_FAILED] += 1
+        text = f"image {event.image_id} could not be stored ({event.reason}): {event.text}"
+        self._wire_log.once(logging.ERROR, ("image_lost", event.reason), text)
+
+    def _run_finished(self, report: RunReport) -> None:
+        result = result_of_report(report, time.time())
+        self._board.finished(report.plan.serial, result)
+        self._told(result)
+        start = report.plan.start
+        if self._announcer is not None:
+            self._announcer.run_finished(result, start, report.missing, report.files)
+        self._notifier.run_finished(result, start)
+        for future in self._waiting.pop(report.plan.serial, ()):
+            if not future.done():
+                future.set_result(result)
+
+    def _told(self, result: LastRun) -> None:
+        good = result.outcome == Outcome.COMPLETE
+        self._wire_log.say(logging.INFO if good else logging.WARNING, in_one_line(result))

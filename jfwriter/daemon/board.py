@@ -1,0 +1,125 @@
+"""What is known about the daemon at this moment: counters that the event loop keeps, read as one snapshot."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from jfwriter import __version__
+from jfwriter.daemon.rates import RateWindow
+from jfwriter.daemon.status import LastRun, State, Totals
+from jfwriter.session.orders import ClosedFile
+from jfwriter.wire.messages import StartMessage
+
+SUSPICIOUS_IMAGES = 20
+"""After so many images it is said that every second one is missing."""
+
+
+class Board:
+    """Event loop only; the pipeline and the writer's events change it, `reports` reads it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.started_at = clock()
+        self.stopping = False
+        self.rates = RateWindow()
+        self.version = __version__
+
+        self.messages: Counter[str] = Counter()
+        self.bad_messages: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.runs: Counter[str] = Counter()
+        self.n_ignored_fields = 0
+        self.n_images_received = 0
+        self.n_files_closed = 0
+
+        self.start: StartMessage | None = None
+        """Of the run that is open, or refused and drained, or being finalized."""
+        self.format: str | None = None
+        self.serial: int | None = None
+        """Of the latest run that was opened."""
+        self.run_images_received = 0
+        self.run_bad_messages = 0
+        self.run_ignored_fields = 0
+        self.run_files_closed = 0
+        self.unfinished: set[int] = set()
+        """Serials of the runs that the writer has not finalized yet."""
+        self.last_message_at = self.started_at
+        self.last_files: deque[str] = deque(maxlen=10)
+        self.last_run: LastRun | None = None
+        self._last_image_id = -1
+        self._n_steps_of_two = 0
+
+    def started(self, start: StartMessage) -> None:
+        """A start message opened a run, or was refused."""
+        self.start = start
+        self.format = None
+        self.serial = None
+        self.run_images_received = 0
+        self.run_bad_messages = 0
+        self.run_ignored_fields = len(start.problems)
+        self.run_files_closed = 0
+        self._last_image_id = -1
+        self._n_steps_of_two = 0
+
+    def opened(self, serial: int, format_: str) -> None:
+        self.serial = serial
+        self.format = format_
+        self.unfinished.add(serial)
+
+    def image_came(self, image_id: int) -> None:
+        self.n_images_received += 1
+        self.run_images_received += 1
+        self._n_steps_of_two += image_id - self._last_image_id == 2
+        self._last_image_id = image_id
+
+    def fields_ignored(self, n_fields: int) -> None:
+        self.n_ignored_fields += n_fields
+        self.run_ignored_fields += n_fields
+
+    def bad_message(self, kind: str) -> None:
+        self.bad_messages[kind] += 1
+        self.run_bad_messages += 1
+
+    def file_closed(self, serial: int, file: ClosedFile) -> None:
+        self.n_files_closed += 1
+        self.run_files_closed += serial == self.serial
+        self.last_files.appendleft(file.filename)
+
+    def finished(self, serial: int | None, result: LastRun) -> None:
+        """`serial` None: the run was refused and never opened."""
+        self.runs[result.outcome] += 1
+        self.last_run = result
+        if serial is not None:
+            self.unfinished.discard(serial)
+
+    @property
+    def every_second_is_missing(self) -> bool:
+        """Two receivers on one PUSH socket get the images in turn."""
+        return (
+            self.run_images_received >= SUSPICIOUS_IMAGES
+            and self._n_steps_of_two > 0.8 * self.run_images_received
+        )
+
+    def totals(self, n_written: int, written_bytes: int, n_pauses: int) -> Totals:
+        return Totals(
+            messages=dict(self.messages),
+            bad_messages=dict(self.bad_messages),
+            ignored_fields=self.n_ignored_fields,
+            images_received=self.n_images_received,
+            images_written=n_written,
+            images_dropped=dict(self.dropped),
+            written_bytes=written_bytes,
+            files_closed=self.n_files_closed,
+            runs=dict(self.runs),
+            receiving_pauses=n_pauses,
+        )
+
+    def state(self, session_state: str) -> State:
+        """`session_state`: that of the session (`idle`, `open`, `draining`)."""
+        if self.stopping or session_state == "draining":
+            return State.DRAINING
+        if session_state == "open":
+            return State.WRITING
+        return State.FINALIZING if self.unfinished else State.IDLE

@@ -1,0 +1,125 @@
+"""The status as Prometheus metrics, made anew for each scrape in a registry of the daemon's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from jfwriter.daemon.status import State, Status
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class _StatusCollector(Collector):
+    def __init__(self, status: Callable[[], Status]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterable[Metric]:
+        status = self._status()
+        yield InfoMetricFamily("jfwriter_build", "Version of the writer.", {"version": status.version})
+        yield _labelled_gauge(
+            "jfwriter_state",
+            "1 for the present state.",
+            "state",
+            {s: float(s is status.state) for s in State},
+        )
+        yield from _gauges(status)
+        yield from _counters(status)
+
+
+class Metrics:
+    """`text` is the answer to a scrape."""
+
+    def __init__(self, status: Callable[[], Status]) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_StatusCollector(status))
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+def _gauges(status: Status) -> Iterable[Metric]:
+    values = (
+        ("jfwriter_uptime_seconds", "Time since the start of the process.", status.uptime_s),
+        ("jfwriter_queue_bytes", "Received messages that wait for the disk.", status.queue_bytes),
+        (
+            "jfwriter_byte_budget_bytes",
+            "Receiving stops when the queue holds so much.",
+            status.byte_budget_bytes,
+        ),
+        (
+            "jfwriter_oldest_image_age_seconds",
+            "Age of the oldest waiting message.",
+            status.oldest_image_age_s,
+        ),
+        (
+            "jfwriter_event_loop_lag_seconds",
+            "Longest delay of the event loop lately.",
+            status.event_loop_lag_s,
+        ),
+        ("jfwriter_receiving_paused", "1 while the byte budget is used up.", status.receiving_paused),
+        ("jfwriter_warnings", "Warnings that the status shows.", len(status.warnings)),
+        ("jfwriter_run_images_written", "Images written of the latest run.", status.nimages),
+        ("jfwriter_run_images_expected", "Images expected, 0 if not known.", status.images_expected or 0),
+    )
+    for name, text, value in values:
+        yield GaugeMetricFamily(name, text, float(value))
+    yield _labelled_gauge(
+        "jfwriter_input_connected",
+        "1 while a sender is connected.",
+        "address",
+        {source.address: float(source.connected) for source in status.inputs},
+    )
+
+
+def _counters(status: Status) -> Iterable[Metric]:
+    totals = status.totals
+    labelled = (
+        ("jfwriter_messages", "Messages received, by type.", "type", totals.messages),
+        ("jfwriter_bad_messages", "Messages that could not be decoded.", "kind", totals.bad_messages),
+        (
+            "jfwriter_images_dropped",
+            "Messages that came and were not written.",
+            "reason",
+            totals.images_dropped,
+        ),
+        ("jfwriter_runs", "Finished runs, by outcome.", "outcome", totals.runs),
+    )
+    for name, text, label, values in labelled:
+        yield _labelled_counter(name, text, label, values)
+    republish, announcements = status.republish, status.announcements
+    plain = (
+        ("jfwriter_images_received", "Image messages received.", totals.images_received),
+        ("jfwriter_images_written", "Images written.", totals.images_written),
+        ("jfwriter_written_bytes", "Bytes of image data written.", totals.written_bytes),
+        ("jfwriter_files_closed", "Data files finalized.", totals.files_closed),
+        ("jfwriter_ignored_fields", "Fields of a wrong type.", totals.ignored_fields),
+        ("jfwriter_receiving_pauses", "Times that receiving was paused.", totals.receiving_pauses),
+        ("jfwriter_multipart_messages", "Refused.", sum(i.multipart_messages for i in status.inputs)),
+        ("jfwriter_republished", "Messages sent on.", republish.sent if republish else 0),
+        ("jfwriter_not_republished", "Messages nobody took.", republish.not_republished if republish else 0),
+        ("jfwriter_announcements", "Announcements sent.", announcements.sent if announcements else 0),
+        ("jfwriter_notifications", "Senders notified.", status.notifications.sent),
+        ("jfwriter_notifications_failed", "Senders not reached.", status.notifications.failed),
+    )
+    for name, text, value in plain:
+        yield CounterMetricFamily(name, text, float(value))
+
+
+def _labelled_counter(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([str(key)], float(value))
+    return family
+
+
+def _labelled_gauge(name: str, text: str, label: str, values: dict[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([str(key)], value)
+    return family

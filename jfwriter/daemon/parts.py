@@ -1,0 +1,39 @@
+"""The parts that one daemon is made of, held together by a plain object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jfwriter.daemon.aftermath import Aftermath
+from jfwriter.daemon.announce import Announcer
+from jfwriter.daemon.board import Board
+from jfwriter.daemon.budget import ByteBudget
+from jfwriter.daemon.fatal import Fatal
+from jfwriter.daemon.notify import RunNotifier
+from jfwriter.daemon.pipeline import Pipeline
+from jfwriter.daemon.pull import Puller
+from jfwriter.daemon.republish import Republisher
+from jfwriter.daemon.writer_thread import WriterThread
+from jfwriter.session.session import Session
+from jfwriter.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Made once by `run`; everything but the writer thread's inside belongs to the event loop."""
+
+    settings: Settings
+    root: Path
+    """Absolute."""
+    fatal: Fatal
+    board: Board
+    session: Session
+    budget: ByteBudget
+    writer: WriterThread
+    puller: Puller
+    pipeline: Pipeline
+    aftermath: Aftermath
+    republisher: Republisher | None
+    announcer: Announcer | None
+    notifier: RunNotifier

@@ -1,0 +1,171 @@
+"""The way of a message: decode, decide, hand to the writer thread, send on. Event loop only.
+
+What happens for each image stands in `on_frame` and `_on_image`; everything else is for the rare cases.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import zmq
+
+from jfwriter.daemon.aftermath import Aftermath
+from jfwriter.daemon.board import Board
+from jfwriter.daemon.budget import MESSAGE_OVERHEAD_BYTES, ByteBudget
+from jfwriter.daemon.republish import Republisher
+from jfwriter.daemon.wire_log import WireLog
+from jfwriter.daemon.writer_thread import Job, WriterOrder, WriterThread
+from jfwriter.errors import ProtocolError
+from jfwriter.session.orders import Discard, DropReason, OpenRun, Order
+from jfwriter.session.session import Session
+from jfwriter.settings import LimitSettings
+from jfwriter.wire.decode import decode
+from jfwriter.wire.messages import (
+    CalibrationMessage,
+    EndMessage,
+    FieldProblem,
+    ImageMessage,
+    Message,
+    StartMessage,
+    UnknownMessage,
+)
+
+_log = logging.getLogger(__name__)
+_TYPE_NAMES = {
+    "StartMessage": "start",
+    "ImageMessage": "image",
+    "EndMessage": "end",
+    "CalibrationMessage": "calibration",
+    "MetadataMessage": "metadata",
+    "UnknownMessage": "unknown",
+}
+
+
+class Pipeline:
+    """Feeds the session and passes its orders on."""
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        writer: WriterThread,
+        budget: ByteBudget,
+        republisher: Republisher | None,
+        aftermath: Aftermath,
+        board: Board,
+        wire_log: WireLog,
+        limits: LimitSettings,
+    ) -> None:
+        self._session = session
+        self._writer = writer
+        self._budget = budget
+        self._republisher = republisher
+        self._aftermath = aftermath
+        self._board = board
+        self._wire_log = wire_log
+        self._limits = limits
+
+    def on_frame(self, frame: zmq.Frame) -> None:
+        """One received message; never raises because of what is in it.
+
+        The frame's bytes are charged before it is queued, freed by the writer thread when its orders are
+        done, and meanwhile kept alive by the image's view of them.
+        """
+        n_bytes = len(frame)
+        board = self._board
+        board.last_message_at = now = board.clock()
+        message = self._decode(frame.buffer.toreadonly())
+        if message is not None:
+            orders = self._decide(message)
+            if orders:
+                self.put(orders, n_bytes, now)
+        if self._republisher is not None:
+            is_control = isinstance(message, StartMessage | EndMessage)
+            self._republisher.send(frame, n_bytes, is_control=is_control)
+
+    def put(self, orders: tuple[Order, ...], n_bytes: int, arrived_at: float) -> None:
+        """Queue what the writer has to do; count what is discarded. `arrived_at`: monotonic time in s."""
+        wanted: list[WriterOrder] = []
+        for order in orders:
+            if isinstance(order, Discard):
+                self._on_discard(order)
+            else:
+                wanted.append(order)
+        if wanted:
+            charged_bytes = n_bytes + MESSAGE_OVERHEAD_BYTES
+            self._budget.charge(charged_bytes)
+            self._writer.put(Job(tuple(wanted), charged_bytes, arrived_at))
+
+    def _decode(self, buffer: memoryview) -> Message | None:
+        try:
+            return decode(buffer, self._limits)
+        except ProtocolError as error:
+            kind, text = error.reason, str(error)
+        except Exception as error:  # noqa: BLE001
+            # A bug in the decoder concerns this message alone: dropping it is better than losing the run.
+            kind, text = "decoder_bug", f"{type(error).__name__}: {error}"
+            self._wire_log.once(logging.ERROR, ("decoder_bug",), "the decoder failed", exception=error)
+        self._board.bad_message(kind)
+        self._wire_log.once(
+            logging.WARNING,
+            ("bad_message", kind),
+            f"a message of {len(buffer)} bytes is dropped ({kind}): {text}",
+        )
+        return None
+
+    def _decide(self, message: Message) -> tuple[Order, ...]:
+        self._board.messages[_TYPE_NAMES[type(message).__name__]] += 1
+        if isinstance(message, ImageMessage):
+            self._board.image_came(message.image_id)
+            if message.problems:
+                self._on_problems("image", message.problems)
+            return self._session.on_image(message)
+        if isinstance(message, StartMessage):
+            return self._on_start(message)
+        if isinstance(message, EndMessage):
+            self._on_problems("end", message.problems)
+            return self._session.on_end(message)
+        if isinstance(message, CalibrationMessage):
+            self._on_problems("calibration", message.problems)
+            return self._session.on_calibration(message)
+        if isinstance(message, UnknownMessage):
+            text = f"messages of type {message.type[:60]!r} are not known and are only republished"
+            self._wire_log.once(logging.WARNING, ("unknown", message.type[:60]), text)
+        return ()
+
+    def _on_start(self, start: StartMessage) -> tuple[Order, ...]:
+        orders = self._session.on_start(start, time.time())
+        last = orders[-1]
+        if isinstance(last, Discard) and last.reason is DropReason.REPEATED_START:
+            return orders
+        self._wire_log.new_run()
+        self._board.started(start)
+        if isinstance(last, OpenRun):
+            plan = last.plan
+            self._board.opened(plan.serial, plan.format.name)
+            where = f"{plan.prefix!r} as {plan.format.name}" if plan.writes_files else "no files"
+            n_images = "an unknown number of" if plan.n_images_planned is None else plan.n_images_planned
+            self._wire_log.say(
+                logging.INFO,
+                f"run {start.series_unique_id!r} ({start.series_id}): {n_images} images, {where}",
+            )
+        elif (refusal := self._session.last_refusal) is not None:
+            self._aftermath.run_refused(refusal)
+        self._on_problems("start", start.problems)
+        return orders
+
+    def _on_problems(self, type_: str, problems: tuple[FieldProblem, ...]) -> None:
+        if not problems:
+            return
+        self._board.fields_ignored(len(problems))
+        for problem in problems:
+            self._wire_log.once(
+                logging.WARNING, ("field", type_, problem.field), f"{type_} message: {problem}"
+            )
+
+    def _on_discard(self, discard: Discard) -> None:
+        self._board.dropped[discard.reason] += 1
+        self._wire_log.once(
+            logging.WARNING, ("discard", discard.reason), f"dropped ({discard.reason}): {discard.text}"
+        )

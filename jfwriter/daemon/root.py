@@ -1,0 +1,74 @@
+"""The root directory: usable at the start, and still the same one later."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+
+from jfwriter.errors import StorageUnavailable
+
+ANSWER_S = 1.0
+"""A file system that takes longer to say whether a directory is there is in trouble."""
+
+
+class Root:
+    """Checked once when it is made, which raises StorageUnavailable, and then by `problem`."""
+
+    def __init__(self, directory: str) -> None:
+        self.path = Path(directory).absolute()
+        problem = self._problem_now()
+        if problem:
+            raise StorageUnavailable(f"root directory {self.path}: {problem}")
+        status = self.path.stat()
+        self._identity = (status.st_dev, status.st_ino)
+        self._probe: asyncio.Future[str] | None = None
+
+    async def problem(self) -> str:
+        """Why nothing can be written below the root; empty if it can.
+
+        Asked on a thread of its own, because a network file system may not answer; there is never more
+        than one such thread.
+        """
+        loop = asyncio.get_running_loop()
+        if self._probe is None or self._probe.done():
+            self._probe = loop.create_future()
+            threading.Thread(target=self._ask, args=(loop, self._probe), name="root", daemon=True).start()
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._probe), ANSWER_S)
+        except TimeoutError:
+            return f"the file system has not answered for {ANSWER_S:.0f} s"
+
+    def _ask(self, loop: asyncio.AbstractEventLoop, probe: asyncio.Future[str]) -> None:
+        answer = self._problem_now() or self._problem_since()
+        try:
+            loop.call_soon_threadsafe(_answer, probe, answer)
+        except RuntimeError:
+            return  # the loop is closed, nobody asks any more
+
+    def _problem_now(self) -> str:
+        try:
+            if not self.path.is_dir():
+                return "is not there, or is no directory; make it, or give another one with --root_dir"
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                return "cannot be written to; check its owner, its mode and whether it is mounted read-only"
+            if os.statvfs(self.path).f_bavail == 0:
+                return "no space left"
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
+    def _problem_since(self) -> str:
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            return error.strerror or str(error)
+        if (status.st_dev, status.st_ino) != self._identity:
+            return "is another directory than when the writer was started; is the file system still mounted?"
+        return ""
+
+
+def _answer(probe: asyncio.Future[str], problem: str) -> None:
+    if not probe.done():
+        probe.set_result(problem)

@@ -1,0 +1,141 @@
+"""The daemon from its first to its last moment: the one place that knows the order of things."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from typing import Any
+
+import zmq
+
+from jfwriter import __version__
+from jfwriter.daemon import http, logs
+from jfwriter.daemon.assembly import assemble
+from jfwriter.daemon.control import Control
+from jfwriter.daemon.heartbeat import beat
+from jfwriter.daemon.parts import Parts
+from jfwriter.daemon.root import Root
+from jfwriter.daemon.shutdown import Signals, abort, close, drain
+from jfwriter.daemon.systemd import ServiceManager
+from jfwriter.errors import StopDaemon
+from jfwriter.settings import Settings
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep the interpreter while another one waits for it."""
+
+_log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> int:
+    """Run until a signal; the exit status: 0 stopped in good order, 1 forced or a bug.
+
+    The kernels were compiled when this module was imported. Raises RefuseToStart.
+    """
+    handler = logs.start(settings.service.log_level)
+    if settings.files.umask is not None:
+        os.umask(settings.files.umask)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        root = Root(settings.files.root_dir)
+        code, writer_is_stuck = asyncio.run(_main(settings, root))
+    finally:
+        handler.finish()
+    if writer_is_stuck:
+        # A thread in a system call that does not return would keep the process from ending.
+        os._exit(code)
+    return code
+
+
+async def _main(settings: Settings, root: Root) -> tuple[int, bool]:
+    """(exit status, whether the writer thread could not be ended)."""
+    signals = Signals()
+    manager = ServiceManager(os.environ)
+    context = zmq.Context(settings.input.io_threads)
+    try:
+        parts = assemble(settings, root, context)
+        server = await _http_server(settings, Control(parts, root))
+    except BaseException:
+        context.destroy(linger=0)
+        raise
+    _start(parts, manager)
+    try:
+        code = await _until_the_end(parts, signals, manager)
+        await close(parts)
+    finally:
+        if server is not None:
+            await server.close()
+        context.term()
+        manager.close()
+    _log.info("ended with exit status %d", code)
+    return code, not parts.aftermath.writer_ended.is_set()
+
+
+async def _http_server(settings: Settings, control: Control) -> http.HttpServer | None:
+    if settings.http.port is None:
+        return None
+    listener = http.bind(settings.http)
+    server = http.HttpServer(listener, control)
+    await server.start()
+    _log.info("HTTP: %s", http.endpoint(listener))
+    return server
+
+
+def _start(parts: Parts, manager: ServiceManager) -> None:
+    _log.info("jfwriter %s writes below %s", __version__, parts.root)
+    if parts.republisher is not None:
+        _log.info("republishing: %s", parts.republisher.endpoint)
+    if parts.announcer is not None:
+        _log.info("announcements: %s", parts.announcer.endpoint)
+    for source in parts.puller.sources:
+        _log.info("receiving from %s", source.address)
+    parts.writer.start()
+    parts.fatal.task(beat(parts, manager), "heartbeat")
+    parts.puller.start()
+    manager.ready()
+    _log.info("ready")
+
+
+async def _until_the_end(parts: Parts, signals: Signals, manager: ServiceManager) -> int:
+    """Wait for a reason to end, and end; the exit status."""
+    first = asyncio.create_task(signals.first.wait(), name="first signal")
+    await asyncio.wait(_futures(first, parts.fatal.failed), return_when=asyncio.FIRST_COMPLETED)
+    first.cancel()
+    parts.board.stopping = True
+    manager.stopping()
+    try:
+        await _end_in_good_order(parts, signals)
+    except StopDaemon as error:
+        _log.error("%s", error)
+        await abort(parts)
+        return 1
+    return 0
+
+
+async def _end_in_good_order(parts: Parts, signals: Signals) -> None:
+    """Raises StopDaemon when a part has died, at a second signal, or at the deadline."""
+    deadline_s = parts.settings.service.shutdown_deadline_s
+    failed = parts.fatal.failed
+    draining = asyncio.create_task(drain(parts), name="drain")
+    second = asyncio.create_task(signals.second.wait(), name="second signal")
+    try:
+        await asyncio.wait(
+            _futures(draining, second, failed), timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if failed.done():
+            failed.result()
+        elif draining.done():
+            draining.result()
+        elif second.done():
+            raise StopDaemon("ended by a second signal: what was not yet on disk is lost")
+        else:
+            raise StopDaemon(f"not everything was on disk after {deadline_s:.0f} s")
+    finally:
+        for task in (draining, second):
+            task.cancel()
+        await asyncio.gather(draining, second, return_exceptions=True)
+
+
+def _futures(*futures: asyncio.Future[Any]) -> set[asyncio.Future[Any]]:
+    return set(futures)

@@ -1,0 +1,128 @@
+"""One run on the writer thread: orders become files, and what goes wrong becomes an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from jfwriter.daemon.writer_events import FileClosed, ImageLost, RunFailed, RunFinished, WriterEvent
+from jfwriter.errors import FailRun, PayloadError
+from jfwriter.hdf5.run_ranges import with_images
+from jfwriter.session.orders import (
+    ClosedFile,
+    CloseFile,
+    FinishRun,
+    Outcome,
+    RunReport,
+    WriteCalibration,
+    WriteImage,
+)
+from jfwriter.session.plan import RunPlan
+from jfwriter.wire.messages import CalibrationMessage
+
+
+class RunFiles(Protocol):
+    """The files of one run: what is needed of `hdf5.RunWriter`, whose docstrings count."""
+
+    def open(self) -> None: ...
+    def write_image(self, order: WriteImage) -> int: ...
+    def write_calibration(self, message: CalibrationMessage) -> None: ...
+    def close_file(self, file_index: int) -> None: ...
+    def finish(self, order: FinishRun) -> RunReport: ...
+    def abandon(self) -> None: ...  # and after it, `finish` only reports
+
+
+MakeRunFiles = Callable[[RunPlan, Callable[[ClosedFile], None]], RunFiles]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counters that only the writer thread changes; everybody may read them at any time."""
+
+    serial: int = 0
+    """The run that the next one belongs to."""
+    n_written: int = 0
+    total_written: int = 0
+    total_bytes: int = 0
+    current: tuple[float, float] | None = None
+    """Monotonic times at which the message in work arrived and its work began; None: nothing to do."""
+
+
+class RunInWork:
+    """Opens, fills and finishes the files of one run; tells of its failure and of its end once each.
+
+    A run that has failed lets go of its files at once (a file is never synced again after a failed sync),
+    writes nothing more, and is reported as failed when it is finished. Published files stay.
+    """
+
+    def __init__(
+        self, plan: RunPlan, make_files: MakeRunFiles, post: Callable[[WriterEvent], None], progress: Progress
+    ) -> None:
+        self._plan = plan
+        self._post = post
+        self._progress = progress
+        self._files = make_files(plan, self._on_closed)
+        self._failure = ""
+        self._skipped: set[int] = set()
+        """Accepted images that were not written because the run had failed."""
+        progress.n_written = 0
+        progress.serial = plan.serial
+
+    def open(self) -> None:
+        try:
+            self._files.open()
+        except FailRun as error:
+            self._fail(error)
+
+    def do(self, order: WriteImage | WriteCalibration | CloseFile) -> None:
+        if self._failure:
+            self._skip(order)
+            return
+        try:
+            if isinstance(order, WriteImage):
+                self._write_image(order)
+            elif isinstance(order, WriteCalibration):
+                self._files.write_calibration(order.message)
+            else:
+                self._files.close_file(order.file_index)
+        except FailRun as error:
+            self._fail(error)
+            self._skip(order)
+
+    def finish(self, order: FinishRun) -> None:
+        report = self._files.finish(order)
+        if self._failure:
+            report = replace(
+                report,
+                outcome=Outcome.FAILED,
+                reasons=(self._failure, *(reason for reason in report.reasons if reason != self._failure)),
+                missing=with_images(report.missing, self._skipped),
+            )
+        self._post(RunFinished(report))
+
+    def abandon(self) -> None:
+        """Let go of the files as they are; what is not published stays under its temporary name."""
+        self._files.abandon()
+
+    def _skip(self, order: WriteImage | WriteCalibration | CloseFile) -> None:
+        if isinstance(order, WriteImage):
+            self._skipped.add(order.image.image_id)
+
+    def _write_image(self, order: WriteImage) -> None:
+        try:
+            n_bytes = self._files.write_image(order)
+        except PayloadError as error:
+            self._post(ImageLost(self._plan.serial, order.image.image_id, error.reason, str(error)))
+            return
+        self._progress.n_written += 1
+        self._progress.total_written += 1
+        self._progress.total_bytes += n_bytes
+
+    def _on_closed(self, file: ClosedFile) -> None:
+        self._post(FileClosed(self._plan, file))
+
+    def _fail(self, error: FailRun) -> None:
+        self._failure = f"{error.reason}: {error}"
+        self._post(RunFailed(self._plan.serial, error.reason, str(error)))
+        self.abandon()

@@ -1,0 +1,69 @@
+"""The two ways to an end: in good order, and at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+from jfwriter.daemon.parts import Parts
+
+ABORT_S = 5.0
+"""How long the writer thread may take to let go of its files when it has to end at once."""
+_log = logging.getLogger(__name__)
+
+
+class Signals:
+    """The first SIGTERM, SIGINT or SIGHUP asks for an end in good order, the second for one at once."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # A process started by nohup keeps ignoring SIGHUP.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self.first.is_set():
+            _log.warning("%s again: leaving at once", number.name)
+            self.second.set()
+        else:
+            _log.info("%s: bringing to disk what was received", number.name)
+            self.first.set()
+
+
+async def drain(parts: Parts) -> None:
+    """Take what has been received, finish the open run, and wait for the disk.
+
+    ZeroMQ holds at most one watermark of messages per socket; so many are still read. What the sender sends
+    later is not taken from it.
+    """
+    watermark = parts.settings.input.watermark_messages
+    await parts.puller.read_rest(len(parts.puller.sources) * watermark)
+    parts.puller.close()
+    parts.pipeline.put(parts.session.stop(), 0, parts.board.clock())
+    parts.writer.stop()
+    await parts.aftermath.writer_ended.wait()
+
+
+async def abort(parts: Parts) -> None:
+    """Drop what waits and let go of the open files as they are. Raises nothing."""
+    parts.puller.close()
+    parts.writer.abort()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(parts.aftermath.writer_ended.wait(), ABORT_S)
+
+
+async def close(parts: Parts) -> None:
+    """Send the last news and close the sockets; bounded, because every wait in it is."""
+    parts.aftermath.give_up_waiting()
+    if parts.republisher is not None:
+        await parts.republisher.flush()
+        parts.republisher.close()
+    await parts.notifier.close()
+    if parts.announcer is not None:
+        parts.announcer.close()
+    await parts.fatal.cancel_tasks()

@@ -1,0 +1,116 @@
+"""All parts of the daemon, read as one immutable Status. Event loop only."""
+
+from __future__ import annotations
+
+from jfwriter.daemon.identity import run_name, run_number
+from jfwriter.daemon.parts import Parts
+from jfwriter.daemon.run_in_work import Progress
+from jfwriter.daemon.status import State, Status
+from jfwriter.session.snapshot import SessionSnapshot
+from jfwriter.session.snapshot import State as SessionState
+
+STALL_WARNING_S = 10.0
+MAX_SHOWN_PROBLEMS = 5
+
+
+def status_of(parts: Parts) -> Status:
+    """The status now."""
+    board, progress = parts.board, parts.writer.progress
+    now = board.clock()
+    session = parts.session.snapshot()
+    state = board.state(session.state)
+    start = None if state is State.IDLE else board.start
+    return Status(
+        state=state,
+        version=board.version,
+        uptime_s=round(now - board.started_at, 3),
+        file_prefix=start.file_prefix or None if start else None,
+        run_name=run_name(start) if start else None,
+        run_number=run_number(start) if start else None,
+        socket_number=start.socket_number if start else None,
+        format=board.format if start else None,
+        nimages=progress.n_written if progress.serial == board.serial else 0,
+        images_expected=start.number_of_images if start else None,
+        images_received=board.run_images_received,
+        images_dropped=dict(session.dropped),
+        performance_MBs=round(board.rates.bytes_per_s / 1e6, 3),
+        performance_Hz=round(board.rates.images_per_s, 3),
+        queue_bytes=parts.budget.used_bytes,
+        byte_budget_bytes=parts.budget.capacity_bytes,
+        receiving_paused=parts.puller.paused,
+        oldest_image_age_s=round(oldest_age_s(progress, now), 3),
+        event_loop_lag_s=round(board.rates.max_lag_s, 4),
+        files_closed=board.run_files_closed,
+        last_files=list(board.last_files),
+        warnings=[public(text, parts) for text in _warnings(parts, session, now)],
+        inputs=[source.status() for source in parts.puller.sources],
+        republish=parts.republisher.status() if parts.republisher else None,
+        announcements=parts.announcer.status() if parts.announcer else None,
+        notifications=parts.notifier.status(),
+        totals=board.totals(progress.total_written, progress.total_bytes, parts.puller.n_pauses),
+        last_run=board.last_run,
+    )
+
+
+def oldest_age_s(progress: Progress, now: float) -> float:
+    """How long the message in work has been here; those in the queue are younger."""
+    current = progress.current
+    return 0.0 if current is None else max(0.0, now - current[0])
+
+
+def stalled_s(progress: Progress, now: float) -> float:
+    """How long the writer thread has been busy with one message."""
+    current = progress.current
+    return 0.0 if current is None else max(0.0, now - current[1])
+
+
+def silence_s(parts: Parts, now: float) -> float:
+    """How long an open run has got no message; 0 when no run is open."""
+    if parts.session.state is SessionState.IDLE:
+        return 0.0
+    return now - parts.board.last_message_at
+
+
+def public(text: str, parts: Parts) -> str:
+    """`text` without the absolute path of the root: people see names relative to it."""
+    return text.replace(f"{parts.root}/", "").replace(str(parts.root), "the root directory")
+
+
+def one_line(status: Status) -> str:
+    """For `systemctl status`."""
+    if status.run_name is None:
+        return f"{status.state}; {status.totals.images_written} images written since start"
+    expected = "?" if status.images_expected is None else status.images_expected
+    return (
+        f"{status.state} run {status.run_name}: {status.nimages} of {expected} images, "
+        f"{status.performance_MBs:.0f} MB/s, {status.queue_bytes / 1e6:.0f} MB wait"
+    )
+
+
+def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
+    board = parts.board
+    found = []
+    if session.failure:
+        found.append(f"the run cannot be written, its images are thrown away: {session.failure}")
+    silent_s = silence_s(parts, now)
+    if silent_s > parts.settings.service.idle_warning_s:
+        found.append(f"a run is open and no message came for {silent_s:.0f} s")
+    if board.every_second_is_missing:
+        found.append("every second image is missing: is a second receiver connected to the same socket?")
+    stall_s = stalled_s(parts.writer.progress, now)
+    if stall_s > STALL_WARNING_S:
+        found.append(f"the storage has not answered for {stall_s:.0f} s")
+    if parts.puller.paused:
+        found.append("receiving is paused: the byte budget is used up, the storage is too slow")
+    found += [f"no sender at {source.address}" for source in parts.puller.sources if not source.n_connected]
+    if board.run_bad_messages:
+        found.append(f"{board.run_bad_messages} messages could not be decoded since the last start")
+    found += _field_warnings(board.start.problems if board.start else (), board.run_ignored_fields)
+    return found
+
+
+def _field_warnings(problems: tuple[object, ...], n_ignored: int) -> list[str]:
+    found = [f"start message: {problem}" for problem in problems[:MAX_SHOWN_PROBLEMS]]
+    if n_ignored > len(found):
+        found.append(f"{n_ignored} fields of this run's messages were ignored; the log names them")
+    return found

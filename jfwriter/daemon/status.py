@@ -1,0 +1,198 @@
+"""What `/status` answers, as immutable data. The OpenAPI description is made from these classes.
+
+Field names that other tools know (`nimages`, `performance_MBs`, ...) stay as they are.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from pydantic import ConfigDict
+
+_SCHEMA = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+
+class State(enum.StrEnum):
+    """What the writer does. `draining`: messages are received and thrown away, because the run was refused
+    or has failed; or the writer is being stopped and brings to disk what it has."""
+
+    IDLE = "idle"
+    WRITING = "writing"
+    FINALIZING = "finalizing"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """How a run ended."""
+
+    __pydantic_config__ = _SCHEMA
+
+    outcome: str
+    """`complete`, `incomplete`, `cancelled` or `failed`."""
+    reasons: list[str]
+    """Why it is not complete, and what else a person should know."""
+    file_prefix: str | None
+    """Relative to the root; null if the run wrote no files."""
+    run_name: str
+    run_number: int
+    socket_number: int | None
+    format: str
+    images_expected: int | None
+    """As the start message said."""
+    nimages: int
+    """Length of the run in images, missing ones included."""
+    images_written: int
+    images_missing: int
+    missing: list[tuple[int, int]]
+    """The first 100 ranges of missing images; first and last number of each, both included."""
+    images_dropped: dict[str, int]
+    """Images that came and were not written, by reason."""
+    files: list[str]
+    """Final names relative to the root: data files first, the master last; at most the first 1000."""
+    written_bytes: int
+    finished_at: float
+    """Unix time in s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One address that messages are received from."""
+
+    __pydantic_config__ = _SCHEMA
+
+    address: str
+    connected: bool
+    """Whether a sender is there."""
+    multipart_messages: int
+    """Messages of several parts: refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Republishing:
+    """The PUSH socket that sends every message on."""
+
+    __pydantic_config__ = _SCHEMA
+
+    endpoint: str
+    sent: int
+    not_republished: int
+    """Messages that nobody took: no consumer, or its queue was full."""
+    waiting_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announcements:
+    """The PUB socket that announces files."""
+
+    __pydantic_config__ = _SCHEMA
+
+    endpoint: str
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notifications:
+    """Messages to the senders that asked to be told of the end of their run."""
+
+    __pydantic_config__ = _SCHEMA
+
+    sent: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counters since the process was started."""
+
+    __pydantic_config__ = _SCHEMA
+
+    messages: dict[str, int]
+    """Messages by type; `unknown` for types that are none of the stream's."""
+    bad_messages: dict[str, int]
+    """Messages that could not be decoded, by kind."""
+    ignored_fields: int
+    """Fields of good messages that had a wrong type or value and were ignored."""
+    images_received: int
+    images_written: int
+    images_dropped: dict[str, int]
+    written_bytes: int
+    files_closed: int
+    runs: dict[str, int]
+    """Finished runs by outcome."""
+    receiving_pauses: int
+    """How often receiving stopped because the byte budget was used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of the writer. What names a run is null when no run is held; the counters of images and files
+    stay until the next run starts."""
+
+    __pydantic_config__ = _SCHEMA
+
+    state: State
+    version: str
+    uptime_s: float
+    file_prefix: str | None
+    """Relative to the root; null when no run is open or it writes no files."""
+    run_name: str | None
+    run_number: int | None
+    socket_number: int | None
+    format: str | None
+    """`NXmxLegacy`, `NXmxVDS`, `NXmxIntegrated`, `NXmxOnlyData` or `NoFileWritten`."""
+    nimages: int
+    """Images written."""
+    images_expected: int | None
+    images_received: int
+    images_dropped: dict[str, int]
+    """Images that came and were not written, by reason."""
+    performance_MBs: float  # noqa: N815 the name that existing scripts read
+    """Stored image data over the last seconds, 10^6 bytes per second."""
+    performance_Hz: float  # noqa: N815 the name that existing scripts read
+    """Images written per second over the last seconds."""
+    queue_bytes: int
+    """Received messages that wait for the disk."""
+    byte_budget_bytes: int
+    """Receiving stops when `queue_bytes` reaches this."""
+    receiving_paused: bool
+    oldest_image_age_s: float
+    """How long the oldest message in the queue has waited; 0 when the queue is empty."""
+    event_loop_lag_s: float
+    """Longest delay of the event loop over the last seconds."""
+    files_closed: int
+    """Data files that stand under their final names."""
+    last_files: list[str]
+    """The last ten files, newest first."""
+    warnings: list[str]
+    """What a person should look at now."""
+    inputs: list[Input]
+    republish: Republishing | None
+    announcements: Announcements | None
+    notifications: Notifications
+    totals: Totals
+    last_run: LastRun | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the writer can write."""
+
+    __pydantic_config__ = _SCHEMA
+
+    healthy: bool
+    problems: list[str]
+    """Why it cannot; empty when healthy."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """Every answer that is an error."""
+
+    __pydantic_config__ = _SCHEMA
+
+    error: str
+    """A fixed word, e.g. `idle` or `not_found`."""
+    message: str
+    """For a person."""

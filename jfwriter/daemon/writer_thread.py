@@ -1,0 +1,119 @@
+"""The one thread that owns every HDF5 object: takes orders from a queue, does them, tells what came of it.
+
+Errors leave the thread as words and text. An h5py exception would carry HDF5 objects with its traceback to
+the event loop, and one call on them there stalls the chunk writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jfwriter.daemon.budget import ByteBudget
+from jfwriter.daemon.run_in_work import MakeRunFiles, Progress, RunInWork
+from jfwriter.daemon.writer_events import WriterDied, WriterEnded, WriterEvent
+from jfwriter.session.orders import CloseFile, FinishRun, OpenRun, WriteCalibration, WriteImage
+
+WriterOrder = OpenRun | WriteImage | WriteCalibration | CloseFile | FinishRun
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The orders that one message led to. The image in them keeps the received frame alive."""
+
+    orders: tuple[WriterOrder, ...]
+    charged_bytes: int
+    arrived_at: float
+    """Monotonic time in s."""
+
+
+class WriterThread:
+    """Started by `start`; `stop` ends it after the orders given so far, `abort` as soon as it can.
+
+    `on_events` is called on the writer thread and must only wake the event loop, which then takes the events
+    with `take_events`. No event is sent per written image: `progress` shows those.
+    """
+
+    def __init__(self, make_files: MakeRunFiles, on_events: Callable[[], None], budget: ByteBudget) -> None:
+        self.progress = Progress()
+        self._make_files = make_files
+        self._on_events = on_events
+        self._budget = budget
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._events: deque[WriterEvent] = deque()
+        self._aborted = False
+        self._run: RunInWork | None = None
+        # Not joined at exit: a disk that never answers must not keep the process.
+        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, job: Job) -> None:
+        """Event loop only; the job's bytes are charged to the budget already."""
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        self._jobs.put(None)
+
+    def abort(self) -> None:
+        """Drop the orders that wait and leave the open files as they are."""
+        self._aborted = True
+        self._jobs.put(None)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def take_events(self) -> list[WriterEvent]:
+        """Event loop only: what happened since the last call."""
+        events = []
+        while self._events:
+            events.append(self._events.popleft())
+        return events
+
+    def _post(self, event: WriterEvent) -> None:
+        self._events.append(event)
+        self._on_events()
+
+    def _work(self) -> None:
+        try:
+            while self._do_next():
+                pass
+            if self._run is not None:
+                self._run.abandon()
+        except Exception as error:  # noqa: BLE001 the daemon ends with it
+            _log.exception("the writer thread met an error that it has no answer to")
+            self._post(WriterDied(f"{type(error).__name__}: {error}"))
+        finally:
+            self._post(WriterEnded())
+
+    def _do_next(self) -> bool:
+        """One job. A method of its own, so that nothing keeps its frame while the thread waits."""
+        job = self._jobs.get()
+        if job is None or self._aborted:
+            return False
+        self.progress.current = (job.arrived_at, time.monotonic())
+        for order in job.orders:
+            self._do(order)
+        self.progress.current = None
+        self._budget.free(job.charged_bytes)
+        return True
+
+    def _do(self, order: WriterOrder) -> None:
+        if isinstance(order, OpenRun):
+            self._run = RunInWork(order.plan, self._make_files, self._post, self.progress)
+            self._run.open()
+        elif self._run is None:
+            raise AssertionError(f"order {type(order).__name__} without an open run")
+        elif isinstance(order, FinishRun):
+            self._run.finish(order)
+            self._run = None
+        else:
+            self._run.do(order)
