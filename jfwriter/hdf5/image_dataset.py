@@ -28,7 +28,7 @@ MIN_EXTENSION_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """How the images of a dataset are stored. `shape` is (height, width), `dtype` little-endian; `filter` is None for plain pixels."""
+    """How images are stored. `shape` is (height, width), `dtype` is little-endian."""
 
     shape: tuple[int, int]
     dtype: np.dtype[np.generic]
@@ -120,6 +120,12 @@ class ImageDataset:
         self.n_written += 1 - self._written[row]
         self._written[row] = 1
         return n_bytes
+
+    def erase(self, row: int) -> None:
+        """Take the image at `row` back: fill values take its place. Raises StorageError."""
+        self._write_chunk(row, fill_chunk(self.format))
+        self.n_written -= self._written[row]
+        self._written[row] = 0
 
     def finish(self, n_rows: int, *, fill_gaps: bool, first_image_nr: int = 1) -> int:
         """Bring the dataset to exactly `n_rows` rows; returns the bytes stored for rows without an image.
