@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from jfwriter.compression import compress, decompress
+from jfwriter.compression import check_framing, compress, decompress
 from jfwriter.compression.filters import Filter, filter_for, filter_of
 from jfwriter.errors import PayloadError
 from jfwriter.payload import Codec, Payload
@@ -65,6 +65,7 @@ def store(
 
 
 def _chunk(payload: Payload, target: np.dtype[np.generic]) -> tuple[Filter | None, memoryview | bytes]:
+    check_framing(payload)
     packing = filter_of(payload)
     if packing is not None and payload.dtype == target:
         return packing, payload.data
