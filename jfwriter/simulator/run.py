@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from jfwriter.simulator.image_message import Sent, constant_fields, end_fields, varying_fields
@@ -18,7 +18,7 @@ from jfwriter.simulator.source import (
     prepare_image,
 )
 from jfwriter.simulator.splice import Body, map_body, splice, without_type
-from jfwriter.simulator.start_message import calibration_fields, start_fields
+from jfwriter.simulator.start_message import calibration_data, identity, naming_fields, start_fields
 from jfwriter.simulator.tables import make_tables
 from jfwriter.wire.encode import encode
 
@@ -42,8 +42,12 @@ class SimulatedRun:
         geometry = options.geometry
         self.tables = make_tables(geometry, self.pixel_mask == 0, options.n_azint_bins)
         self.prepared = tuple(self._prepare(progress))
-        self._bodies = [self._body(image, number) for number, image in enumerate(self.prepared)]
-        # Calibration and start are rebuilt on each call: they carry the run's name.
+        self._start = _body("start", start_fields(options, self.pixel_mask, self.tables))
+        self._calibration = [_body("calibration", fields) for fields in calibration_data(options)]
+        self._images = [
+            _body("image", constant_fields(options, self.tables, image, number))
+            for number, image in enumerate(self.prepared)
+        ]
         self._began_at = datetime.datetime.now(datetime.UTC)
 
     def renamed(self, run_number: int, file_prefix: str) -> SimulatedRun:
@@ -56,24 +60,18 @@ class SimulatedRun:
     def start(self, socket_number: int | None = None, *, write_master: bool = True) -> bytes:
         """The start message; name the socket where several writers share the run."""
         self._began_at = datetime.datetime.now(datetime.UTC)
-        fields = start_fields(
-            self.options,
-            self.pixel_mask,
-            self.tables,
-            self._began_at,
-            socket_number=socket_number,
-            write_master=write_master,
-        )
-        return encode(fields)
+        fields = naming_fields(self.options, self._began_at, socket_number, write_master=write_master)
+        return splice(map_body(encode(fields)), self._start)
 
     def calibration(self) -> list[bytes]:
         """Calibration messages, none for plain Stream V2."""
-        return [encode(fields) for fields in calibration_fields(self.options)]
+        head = map_body(encode({"type": "calibration", **identity(self.options)}))
+        return [splice(head, body) for body in self._calibration]
 
     def image(self, image_id: int) -> bytes:
         """One image message. The payload is copied once, from its prepared body into the message."""
         head = map_body(encode(varying_fields(self.options, image_id, self._began_at)))
-        return splice(head, self._bodies[self.distinct(image_id)])
+        return splice(head, self._images[self.distinct(image_id)])
 
     def end(self, image_ids: Iterable[int], *, cancelled: bool = False) -> bytes:
         """The end message after these images."""
@@ -118,6 +116,7 @@ class SimulatedRun:
                 threads.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _body(self, image: PreparedImage, number: int) -> Body:
-        fields = constant_fields(self.options, self.tables, image, number)
-        return without_type(map_body(encode({"type": "image", **fields})), "image")
+
+def _body(message_type: str, fields: Mapping[str, object]) -> Body:
+    """Fields encoded once, to be put behind those that change."""
+    return without_type(map_body(encode({"type": message_type, **fields})), message_type)

@@ -25,51 +25,54 @@ MAGIC_NUMBER = 0x52320000
 SOFTWARE = "jfwriter simulator"
 
 
-def start_fields(
+def start_fields(options: RunOptions, pixel_mask: npt.NDArray[np.uint32], tables: Tables) -> Fields:
+    """What the start messages of all runs with the same images have."""
+    fields = _detector(options, pixel_mask) | _beam(options)
+    return fields | (
+        _stream2(options) if options.flavour is Flavour.STREAM2 else _jungfraujoch(options, tables)
+    )
+
+
+def naming_fields(
     options: RunOptions,
-    pixel_mask: npt.NDArray[np.uint32],
-    tables: Tables,
     armed_at: datetime.datetime,
-    *,
     socket_number: int | None = None,
+    *,
     write_master: bool = True,
 ) -> Fields:
-    """A start message; `socket_number` is sent where several writers share the run."""
-    fields = {
-        **_identity(options),
-        "arm_date": armed_at,
-        **_detector(options, pixel_mask),
-        **_beam(options),
-    }
-    if options.flavour is Flavour.STREAM2:
-        fields |= _stream2(options)
-        user = _file_request(options)
-    else:
-        fields |= _jungfraujoch(options, tables)
-        user = _file_request(options) | _beamline(options)
+    """What differs from run to run and from socket to socket, `type` first.
+
+    `socket_number` is sent where several writers share the run.
+    """
+    user = _file_request(options)
+    if options.flavour is Flavour.JUNGFRAUJOCH:
+        user |= _beamline(options)
     if socket_number is not None:
         user |= {"socket_number": socket_number, "write_master_file": write_master}
     if options.notification_address is not None:
         user["writer_notification_zmq_addr"] = options.notification_address
+    fields: Fields = {"type": "start", **identity(options), "arm_date": armed_at}
     if user:
         # Jungfraujoch sends user_data as a text that holds JSON, DECTRIS as the map that the user set.
         fields["user_data"] = user if options.flavour is Flavour.STREAM2 else json.dumps(user)
     return fields
 
 
-def calibration_fields(options: RunOptions) -> list[Fields]:
-    """Pedestal images of the three JUNGFRAU gain stages, one message each."""
+def identity(options: RunOptions) -> Fields:
+    return {"series_id": options.run_number, "series_unique_id": options.unique_id}
+
+
+def calibration_data(options: RunOptions) -> list[Fields]:
+    """Pedestal images of the three JUNGFRAU gain stages, one message each, without type and run."""
     if not options.with_calibration or options.flavour is Flavour.STREAM2:
         return []
     rng = np.random.default_rng([options.seed, 3])
     height, width = options.detector.shape
     columns = rng.normal(0, 20, width)
-    messages = []
+    messages: list[Fields] = []
     for stage, level in enumerate((2600.0, 14200.0, 14600.0)):
         image = rng.normal(level, 4, (height, width)) + columns
-        message: Fields = {"type": "calibration", **_identity(options, with_type=False)}
-        message["data"] = {f"pedestal_g{stage}": packed(np.rint(image).astype(np.uint16))}
-        messages.append(message)
+        messages.append({"data": {f"pedestal_g{stage}": packed(np.rint(image).astype(np.uint16))}})
     return messages
 
 
@@ -77,11 +80,6 @@ def packed(image: npt.NDArray[np.generic]) -> object:
     """An image [y, x] for a message, packed with bitshuffle and LZ4."""
     height, width = image.shape
     return pixels(compress(image, Codec.BSLZ4), Codec.BSLZ4, image.dtype, (height, width))
-
-
-def _identity(options: RunOptions, *, with_type: bool = True) -> Fields:
-    head: Fields = {"type": "start"} if with_type else {}
-    return head | {"series_id": options.run_number, "series_unique_id": options.unique_id}
 
 
 def _detector(options: RunOptions, pixel_mask: npt.NDArray[np.uint32]) -> Fields:
