@@ -43,8 +43,8 @@ def payload_bytes(payload: Payload) -> Bytes:
     """The packed bytes as a flat uint8 array without a copy. Raises PayloadError if they are scattered."""
     try:
         return np.frombuffer(payload.data, dtype=np.uint8)
-    except ValueError as error:
-        raise PayloadError(REASON, f"{_name(payload)}: no contiguous bytes ({error})") from None
+    except BufferError:
+        raise PayloadError(REASON, f"{_name(payload)}: no contiguous bytes") from None
 
 
 def _name(payload: Payload) -> str:
