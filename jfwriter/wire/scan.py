@@ -287,7 +287,7 @@ def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state 
                 stack[depth, 1] = 1 if major == _TAGGED else max(argument, 0) * (2 if major == _DICT else 1)
                 continue
             depth = _close(stack, depth)
-        if table >= 0 and depth == 1:
+        if table >= 0 and depth <= 1:
             cuts[table, 1] = position - cuts[table, 0]
             limit -= cuts[table, 1]
             copied = position
