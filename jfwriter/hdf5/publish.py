@@ -39,19 +39,22 @@ class PendingFile:
         """Give the closed file its final name; returns its size in bytes.
 
         Raises StorageError: reason "exists" if the name is taken (by a file, a directory or a link), else
-        the system's reason. The file then stays under its temporary name, which the error tells.
+        the system's reason. The file then stays under its temporary name, which the error tells; only if
+        the directory cannot be synced it stands under the final one.
         """
+        here = self._directory.descriptor
+        renamed = False
         try:
             size_bytes = self._settle(sync=sync)
             if overwrite:
-                here = self._directory.descriptor
                 os.replace(self.temporary_name, self.name, src_dir_fd=here, dst_dir_fd=here)
             else:
-                rename_without_replacing(self._directory.descriptor, self.temporary_name, self.name)
+                rename_without_replacing(here, self.temporary_name, self.name)
+            renamed = True
             if sync:
                 self._directory.sync()
         except OSError as error:
-            failure = self._failure(error)
+            failure = self._failure(error, renamed=renamed)
         else:
             return size_bytes
         raise failure
@@ -75,9 +78,11 @@ class PendingFile:
         finally:
             os.close(descriptor)
 
-    def _failure(self, error: OSError) -> StorageError:
+    def _failure(self, error: OSError, *, renamed: bool) -> StorageError:
         kept = f"its content stays in {self._directory.relative(self.temporary_name)}"
         final = self._directory.relative(self.name)
+        if renamed:
+            return storage_error(error, f"{final} stands under its name but may not outlive a crash")
         if error.errno in {errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY}:
             return StorageError("exists", f"{final} has appeared since the run was started; {kept}")
         return storage_error(error, f"{final} cannot be published ({kept})")

@@ -78,8 +78,7 @@ def test_refused(prefix: str, why: str) -> None:
 def test_what_is_taken_stays_below_the_root(prefix: str) -> None:
     try:
         place = split_prefix(prefix)
-    except RunRefused as refusal:
-        assert refusal.reason == "path"
+    except RunRefused:
         return
     if place is None:
         assert prefix == ""
