@@ -23,19 +23,19 @@ LEFT_OUT = "/entry/roi regions that cannot be stored"
 """Counted under this name: values of regions beyond the sixteenth or without a usable name."""
 
 
-def roi_columns(link: str, *, promised: bool) -> tuple[Column, ...]:
-    """The datasets of one region; the attributes they come from are those of `RoiIntegral`."""
+def roi_columns(link: str) -> tuple[Column, ...]:
+    """The datasets of one region, always all of them; they come from the attributes of `RoiIntegral`."""
     return (
-        Column(f"roi/{link}/max", "i8", NO_VALUE, "max", promised=promised),
-        Column(f"roi/{link}/sum", "i8", 0, "sum", promised=promised),
-        Column(f"roi/{link}/sum_sq", "u8", 0, "sum_square", promised=promised),
-        Column(f"roi/{link}/npixel", "u8", 0, "pixels", promised=promised),
-        Column(f"roi/{link}/x", "f4", NAN, "x", promised=promised),
-        Column(f"roi/{link}/y", "f4", NAN, "y", promised=promised),
+        Column(f"roi/{link}/max", "i8", NO_VALUE, "max", promised=True),
+        Column(f"roi/{link}/sum", "i8", 0, "sum", promised=True),
+        Column(f"roi/{link}/sum_sq", "u8", 0, "sum_square", promised=True),
+        Column(f"roi/{link}/npixel", "u8", 0, "pixels", promised=True),
+        Column(f"roi/{link}/x", "f4", NAN, "x", promised=True),
+        Column(f"roi/{link}/y", "f4", NAN, "y", promised=True),
     )
 
 
-READ_INTEGRAL = reader_of(roi_columns("", promised=False))
+READ_INTEGRAL = reader_of(roi_columns(""))
 
 
 class RoiPlugin:
@@ -61,9 +61,7 @@ class RoiPlugin:
 
     def configured(self) -> tuple[StoredDataset, ...]:
         return tuple(
-            column.stored(self.plan)
-            for link in self._promised.values()
-            for column in roi_columns(link, promised=True)
+            column.stored(self.plan) for link in self._promised.values() for column in roi_columns(link)
         )
 
     @property
@@ -95,7 +93,7 @@ class RoiRows:
         self._capacity = capacity
         self._regions: dict[str, ColumnRows] = {}
         for link in plugin.promised_links:
-            self._open(link, promised=True)
+            self._open(link)
 
     @property
     def problems(self) -> Mapping[str, int]:
@@ -110,14 +108,13 @@ class RoiRows:
             if link is None:
                 self._left_out[LEFT_OUT] += 1
                 continue
-            region = self._regions.get(link) or self._open(link, promised=False)
+            region = self._regions.get(link) or self._open(link)
             region.append(index, values)
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
         return tuple(stored for region in self._regions.values() for stored in region.finish(n_rows))
 
-    def _open(self, link: str, *, promised: bool) -> ColumnRows:
-        columns = roi_columns(link, promised=promised)
-        region = ColumnRows(self._entry, columns, self._plugin.plan, self._capacity)
+    def _open(self, link: str) -> ColumnRows:
+        region = ColumnRows(self._entry, roi_columns(link), self._plugin.plan, self._capacity)
         self._regions[link] = region
         return region

@@ -11,8 +11,8 @@ from jfwriter.errors import FailRun, PayloadError
 from jfwriter.hdf5.run_writer import RunWriter
 from jfwriter.plugins import plugins_for
 from jfwriter.session.orders import (
-    CloseFile,
     ClosedFile,
+    CloseFile,
     Discard,
     FinishRun,
     OpenRun,

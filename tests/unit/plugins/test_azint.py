@@ -1,0 +1,98 @@
+"""Azimuthal profiles: flat in the message, [n, n_phi, n_q] in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from jfwriter.plugins.azint import BINS, AzintPlugin
+from jfwriter.session.plan import RunPlan
+from tests.support.messages import image
+from tests.unit.plugins.conftest import OneFile
+
+MakePlan = Callable[..., RunPlan]
+
+SIX_BINS = {
+    "az_int_bin_number": 6,
+    "az_int_q_bin_count": 3,
+    "az_int_phi_bin_count": 2,
+    "az_int_bin_to_q": np.arange(6.0),
+    "az_int_bin_to_phi": np.arange(6.0) * 60,
+}
+
+
+def test_profiles_and_bins(one_file: OneFile, plan: MakePlan) -> None:
+    profile = np.arange(6.0)
+    message = image(0, az_int_profile=profile, az_int_profile_std=profile / 2,
+                    az_int_profile_count=np.arange(6, dtype="u8"))  # fmt: skip
+    azint = one_file.write(AzintPlugin(plan(**SIX_BINS)), {1: message}, 3)["/entry/azint"]
+    assert azint["image"].shape == (3, 2, 3)
+    assert azint["image"].chunks == (1, 2, 3)
+    np.testing.assert_array_equal(azint["image"][1], profile.reshape(2, 3))
+    np.testing.assert_array_equal(azint["image_std"][1], profile.reshape(2, 3) / 2)
+    np.testing.assert_array_equal(azint["image_count"][1], profile.reshape(2, 3))
+    assert np.isnan(azint["image"][()][[0, 2]]).all()
+    assert not azint["image_count"][()][[0, 2]].any()
+    assert azint["image_count"].dtype == np.dtype("u4")
+    np.testing.assert_array_equal(azint["bin_to_q"][()], profile.reshape(2, 3))
+    assert azint["bin_to_q"].attrs["units"] == b"Angstrom^-1"
+    assert azint["bin_to_phi"].attrs["units"] == b"deg"
+    assert azint.attrs["NX_class"] == b"NXcollection"
+
+
+def test_a_profile_of_another_length_is_left_out_alone(one_file: OneFile, plan: MakePlan) -> None:
+    message = image(0, az_int_profile=np.arange(7.0), az_int_profile_std=np.arange(6.0))
+    azint = one_file.write(AzintPlugin(plan(**SIX_BINS)), {0: message}, 1)["/entry/azint"]
+    assert np.isnan(azint["image"][()]).all()
+    np.testing.assert_array_equal(azint["image_std"][0].ravel(), np.arange(6))
+    assert one_file.problems == {"/entry/azint/image": 1}
+
+
+def test_values_beyond_the_type_become_sentinels(one_file: OneFile, plan: MakePlan) -> None:
+    message = image(
+        0,
+        az_int_profile=np.array([1, 1e300, np.nan, -1e300, 5, 6.0]),
+        az_int_profile_count=np.array([1, 2**40, 3, 4, 5, 2**64 - 1], "u8"),
+    )
+    azint = one_file.write(AzintPlugin(plan(**SIX_BINS)), {0: message}, 1)["/entry/azint"]
+    expected = np.array([1, np.nan, np.nan, np.nan, 5, 6], "f4")
+    np.testing.assert_array_equal(azint["image"][0].ravel(), expected)
+    assert azint["image_count"][0].ravel().tolist() == [1, 0, 3, 4, 5, 0]
+    assert one_file.problems == {"/entry/azint/image": 2, "/entry/azint/image_count": 2}
+
+
+def test_bins_are_promised_without_images(one_file: OneFile, plan: MakePlan) -> None:
+    plugin = AzintPlugin(plan(**SIX_BINS))
+    one_file.write(plugin, {}, 2)
+    assert one_file.paths() == {
+        "/entry/azint/image",
+        "/entry/azint/bin_to_q",
+        "/entry/azint/bin_to_phi",
+    }
+    assert [stored.path for stored in plugin.configured()] == ["/entry/azint/image"]
+
+
+def test_without_a_configuration_the_first_profile_says_the_length(one_file: OneFile, plan: MakePlan) -> None:
+    images = {0: image(0, az_int_profile=np.arange(5.0)), 1: image(1, az_int_profile=np.arange(4.0))}
+    file = one_file.write(AzintPlugin(plan()), images, 2)
+    assert file["/entry/azint/image"].shape == (2, 1, 5)
+    assert one_file.problems == {"/entry/azint/image": 1}
+
+
+def test_an_empty_profile_fixes_nothing(one_file: OneFile, plan: MakePlan) -> None:
+    images = {0: image(0, az_int_profile=np.zeros(0)), 1: image(1, az_int_profile=np.arange(4.0))}
+    file = one_file.write(AzintPlugin(plan()), images, 2)
+    assert file["/entry/azint/image"].shape == (2, 1, 4)
+
+
+def test_tables_of_bins_that_do_not_fit_are_counted(one_file: OneFile, plan: MakePlan) -> None:
+    plugin = AzintPlugin(plan(**(SIX_BINS | {"az_int_bin_to_phi": np.arange(5.0)})))
+    one_file.write(plugin, {}, 1)
+    assert "/entry/azint/bin_to_phi" not in one_file.paths()
+    assert one_file.problems == {BINS: 1}
+
+
+def test_the_single_file_gets_its_bins_from_the_master(one_file: OneFile, plan: MakePlan) -> None:
+    one_file.write(AzintPlugin(plan(file_format=3, **SIX_BINS)), {0: image(0)}, 1)
+    assert one_file.paths() == {"/entry/azint/image"}
