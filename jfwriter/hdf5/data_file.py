@@ -79,9 +79,7 @@ class DataFile:
                 data = fields.group(group, "data", "NXdata")
             for name, image_format in formats.items():
                 parent = data if not self._images else _channel(group, name)
-                self._images[name] = ImageDataset(
-                    parent, "data", image_format, capacity=capacity, scratch=parts.scratch
-                )
+                self._images[name] = ImageDataset(parent, "data", image_format, scratch=parts.scratch)
             if self._images:
                 with storage_faults(f"cannot create {self.name}"):
                     fields.attribute(data, "signal", "data")

@@ -6,6 +6,7 @@ codec: neggia and durin ignore the filter mask and take every chunk for what the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,12 +19,22 @@ from jfwriter.compression.filters import Filter, filter_for, filter_of
 from jfwriter.compression.pipeline import encode
 from jfwriter.errors import PayloadError
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_error, storage_faults
+from jfwriter.nexus.pixel_types import fill_value
 from jfwriter.payload import Codec, Payload
+from jfwriter.session.ledger import Bits
 
 MAX_CHUNK_BYTES = (1 << 32) - 1
 """HDF5 keeps the size of a chunk in 32 bits."""
 
-MIN_EXTENSION_ROWS = 64
+STEP_ROWS = 1024
+"""Rows are added in such steps: one call into HDF5 (2 us) serves many images, and to cut off what was too
+much costs 40 ns per row."""
+
+BLOCK_ROWS = 1 << 16
+"""Rows that are searched at a time."""
+
+LAST_IMAGE_NR = (1 << 31) - 1
+"""Largest value of the 32-bit attributes `image_nr_low` and `image_nr_high`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +74,10 @@ class Scratch:
         return self._bytes[:n_bytes].view(dtype).reshape(shape)
 
 
-def image_fill_value(dtype: np.dtype[np.generic]) -> np.generic:
-    """Value of pixels that were never measured: smallest signed, largest unsigned integer, NaN."""
-    if dtype.kind == "f":
-        return dtype.type(np.nan)
-    n_bits = 8 * dtype.itemsize
-    return dtype.type(-(1 << n_bits - 1) if dtype.kind == "i" else (1 << n_bits) - 1)
-
-
 class ImageDataset:
     """A growing dataset of images with a handle that stays open until `close`.
 
-    `capacity`: planned rows (0: unknown). The final extent is exact only after `finish` or `cut`.
+    The extent is exact only after `finish` or `cut`.
     """
 
     def __init__(
@@ -83,26 +86,22 @@ class ImageDataset:
         name: str,
         image_format: ImageFormat,
         *,
-        capacity: int = 0,
         scratch: Scratch | None = None,
     ) -> None:
         self.format = image_format
         self.n_written = 0
+        self.end_row = 0
+        """One behind the last row that holds an image."""
         self._label = f"{parent.name.rstrip('/')}/{name}"
         self._scratch = scratch if scratch is not None else Scratch()
-        self._written = bytearray(capacity)
-        """One byte per row of the extent: 1 where a chunk stands."""
+        self._n_rows = 0
+        self._written = Bits()
         with storage_faults(f"cannot create {self._label}"):
-            self._id = _create(parent.id, name, image_format, capacity)
-
-    @property
-    def end_row(self) -> int:
-        """One behind the last row that holds an image."""
-        return self._written.rfind(1) + 1
+            self._id = _create(parent.id, name, image_format)
 
     def has(self, row: int) -> bool:
         """Does `row` hold an image?"""
-        return row < len(self._written) and self._written[row] == 1
+        return row in self._written
 
     def write(self, row: int, payload: Payload) -> int:
         """Store an image, whose framing was checked, at `row`; returns the bytes stored.
@@ -114,18 +113,18 @@ class ImageDataset:
         data: memoryview | bytes = payload.data
         if payload.shape != self.format.shape or not self.format.takes(payload):
             data = self._repacked(payload)
-        if row >= len(self._written):
-            self._extend(row)
+        if row >= self._n_rows:
+            self._set_extent((row // STEP_ROWS + 1) * STEP_ROWS)
         n_bytes = self._write_chunk(row, data)
-        self.n_written += 1 - self._written[row]
-        self._written[row] = 1
+        self.n_written += row not in self._written
+        self._written.add(row)
+        self.end_row = max(self.end_row, row + 1)
         return n_bytes
 
     def erase(self, row: int) -> None:
         """Take the image at `row` back: fill values take its place. Raises StorageError."""
         self._write_chunk(row, fill_chunk(self.format))
-        self.n_written -= self._written[row]
-        self._written[row] = 0
+        self._forget(row, row + 1)
 
     def finish(self, n_rows: int, *, fill_gaps: bool, first_image_nr: int = 1) -> int:
         """Bring the dataset to exactly `n_rows` rows; returns the bytes stored for rows without an image.
@@ -134,7 +133,7 @@ class ImageDataset:
         attributes `image_nr_low` and `image_nr_high` (both included) count from `first_image_nr`.
         Raises StorageError.
         """
-        self._set_extent(n_rows)
+        self._cut_to(n_rows)
         n_bytes = self._fill() if fill_gaps else 0
         self._number(first_image_nr, n_rows)
         return n_bytes
@@ -145,8 +144,8 @@ class ImageDataset:
         A row whose write failed otherwise stays in the extent and reads as an image.
         Raises StorageError.
         """
-        self._set_extent(self.end_row)
-        return len(self._written)
+        self._cut_to(self.end_row)
+        return self._n_rows
 
     def close(self) -> None:
         """Let go of the HDF5 handle."""
@@ -177,31 +176,47 @@ class ImageDataset:
             raise failure
         return len(data)
 
-    def _extend(self, row: int) -> None:
-        """Room for `row` and, so that extending stays rare, as much again as there is."""
-        self._set_extent(max(row + 1, 2 * len(self._written), MIN_EXTENSION_ROWS))
-
     def _set_extent(self, n_rows: int) -> None:
         with storage_faults(f"cannot bring {self._label} to {n_rows} rows"):
             self._id.set_extent((n_rows, *self.format.shape))
-        self.n_written -= self._written.count(1, n_rows)
-        del self._written[n_rows:]
-        self._written.extend(bytes(n_rows - len(self._written)))
+        self._n_rows = n_rows
+
+    def _cut_to(self, n_rows: int) -> None:
+        self._set_extent(n_rows)
+        self._forget(n_rows, self.end_row)
+
+    def _forget(self, start: int, stop: int) -> None:
+        for row in range(start, stop):
+            self.n_written -= row in self._written
+            self._written.discard(row)
+        if start < self.end_row <= stop:
+            self.end_row = self._end_below(start)
+
+    def _end_below(self, stop: int) -> int:
+        """One behind the last row below `stop` that holds an image."""
+        for start in range(stop - stop % BLOCK_ROWS, -1, -BLOCK_ROWS):
+            rows = np.flatnonzero(self._written.block(start, min(start + BLOCK_ROWS, stop)))
+            if rows.size:
+                return start + int(rows[-1]) + 1
+        return 0
 
     def _fill(self) -> int:
-        n_bytes = 0
-        row = self._written.find(0)
-        chunk = fill_chunk(self.format) if row >= 0 else b""
-        while row >= 0:
-            n_bytes += self._write_chunk(row, chunk)
-            row = self._written.find(0, row + 1)
-        return n_bytes
+        if self.n_written == self._n_rows:
+            return 0
+        chunk = fill_chunk(self.format)
+        return sum(self._write_chunk(row, chunk) for row in self._gaps())
+
+    def _gaps(self) -> Iterator[int]:
+        for start in range(0, self._n_rows, BLOCK_ROWS):
+            stop = min(start + BLOCK_ROWS, self._n_rows)
+            yield from (start + np.flatnonzero(~self._written.block(start, stop))).tolist()
 
     def _number(self, first_image_nr: int, n_rows: int) -> None:
         with storage_faults(f"cannot number the images of {self._label}"):
             attributes = h5py.Dataset(self._id).attrs
-            attributes.create("image_nr_low", first_image_nr, dtype="<i4")
-            attributes.create("image_nr_high", first_image_nr + n_rows - 1, dtype="<i4")
+            attributes.create("image_nr_low", min(first_image_nr, LAST_IMAGE_NR), dtype="<i4")
+            last_image_nr = min(first_image_nr + n_rows - 1, LAST_IMAGE_NR)
+            attributes.create("image_nr_high", last_image_nr, dtype="<i4")
 
 
 def fill_chunk(image_format: ImageFormat) -> memoryview | bytes:
@@ -217,12 +232,10 @@ def _packed_fill_chunk(shape: tuple[int, int], dtype: np.dtype[np.generic], filt
 
 
 def _fill_pixels(shape: tuple[int, int], dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
-    return np.full(shape, image_fill_value(dtype), dtype)
+    return np.full(shape, fill_value(dtype), dtype)
 
 
-def _create(
-    parent: h5py.h5g.GroupID, name: str, image_format: ImageFormat, n_rows: int
-) -> h5py.h5d.DatasetID:
+def _create(parent: h5py.h5g.GroupID, name: str, image_format: ImageFormat) -> h5py.h5d.DatasetID:
     shape = image_format.shape
     chunk_bytes = shape[0] * shape[1] * image_format.dtype.itemsize
     if not 0 < chunk_bytes <= MAX_CHUNK_BYTES:
@@ -231,7 +244,7 @@ def _create(
     creation.set_chunk((1, *shape))
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_INCR)
     creation.set_fill_time(h5py.h5d.FILL_TIME_IFSET)
-    creation.set_fill_value(np.full((), image_fill_value(image_format.dtype), image_format.dtype))
+    creation.set_fill_value(np.full((), fill_value(image_format.dtype), image_format.dtype))
     creation.set_obj_track_times(False)
     if image_format.filter is not None:
         # Mandatory: an optional filter that fails stores the chunk unpacked under a filter mask, and
@@ -239,6 +252,6 @@ def _create(
         creation.set_filter(
             image_format.filter.filter_id, h5py.h5z.FLAG_MANDATORY, image_format.filter.options
         )
-    space = h5py.h5s.create_simple((n_rows, *shape), (h5py.h5s.UNLIMITED, *shape))
+    space = h5py.h5s.create_simple((0, *shape), (h5py.h5s.UNLIMITED, *shape))
     file_type = h5py.h5t.py_create(image_format.dtype, logical=True)
     return h5py.h5d.create(parent, name.encode("ascii"), file_type, space, dcpl=creation)
