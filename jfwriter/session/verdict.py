@@ -158,7 +158,7 @@ def _length_doubts(plan: RunPlan, count: _Count, end: EndMessage) -> list[str]:
         return []
     n_sent = end.images_sent_to_write if plan.only_writer else None
     if n_sent is not None and n_sent > count.n_accepted:
-        return [f"the sender sent {_images(n_sent)}, {count.n_accepted} arrived in order"]
+        return [f"the sender sent {_images(n_sent)}, {count.n_accepted} were accepted"]
     if n_sent is None and end.max_image_number is None:
         return ["the sender never said how many images there are: the last ones may be missing"]
     return []
