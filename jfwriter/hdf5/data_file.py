@@ -17,6 +17,7 @@ from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, Scratch, fill_chunk
+from jfwriter.hdf5.per_image_links import PER_IMAGE_GROUPS
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.plugin_set import PluginSet, Rows
 from jfwriter.hdf5.publish import PendingFile
@@ -26,7 +27,7 @@ from jfwriter.nexus import fields, times
 from jfwriter.nexus.entry import entry
 from jfwriter.nexus.root import root
 from jfwriter.payload import Payload
-from jfwriter.session.plan import RunPlan
+from jfwriter.session.plan import FileFormat, RunPlan
 from jfwriter.software import SOFTWARE
 
 
@@ -77,6 +78,9 @@ class DataFile:
                 root_of(self._file, plan, self.name)
                 group = entry(self._file)
                 data = fields.group(group, "data", "NXdata")
+                if plan.format is FileFormat.NXmxVDS and not plan.only_writer:
+                    for name in PER_IMAGE_GROUPS:
+                        fields.collection(group, name)
             for name, image_format in formats.items():
                 parent = data if not self._images else _channel(group, name)
                 self._images[name] = ImageDataset(parent, "data", image_format, scratch=parts.scratch)

@@ -58,6 +58,9 @@ class DataFiles:
         """Images in published files."""
         self.datasets: dict[str, StoredDataset] = {}
         """Per-image datasets of the closed files, the first of each path."""
+        self.stored_paths: dict[int, frozenset[str]] = {}
+        """Per closed file: the paths of its per-image datasets. Equal sets are kept once."""
+        self._path_sets: dict[frozenset[str], frozenset[str]] = {}
         self.image_groups: list[tuple[int, str]] = []
         self.n_rows_unfilled = 0
         """Rows without image for which no fill values were stored, as there are too many."""
@@ -92,7 +95,7 @@ class DataFiles:
         file = self._open[file_index]
         n_rows = max(n_rows, file.end_row)
         filled = file.fill(n_rows, fill_gaps=self._may_fill(file, n_rows))
-        self._remember(filled)
+        self._remember(file_index, filled)
         if before_seal is not None:
             before_seal(file, filled)
         file.seal()
@@ -197,8 +200,10 @@ class DataFiles:
         self._gap_bytes += n_bytes
         return True
 
-    def _remember(self, filled: FilledRows) -> None:
+    def _remember(self, file_index: int, filled: FilledRows) -> None:
         for stored in filled.datasets:
             self.datasets.setdefault(stored.path, stored)
         if self._plan.write_master and not self._plan.is_integrated:
+            paths = frozenset(stored.path for stored in filled.datasets)
+            self.stored_paths[file_index] = self._path_sets.setdefault(paths, paths)
             self.image_groups += filled.image_groups

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from jfwriter.hdf5.faults import storage_faults
-from jfwriter.hdf5.per_image_links import expose_lattice_count, link_image_groups, map_per_image
+from jfwriter.hdf5.per_image_links import StoredPaths, expose_lattice_count, link_image_groups, map_per_image
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.virtual_datasets import VirtualDatasets
 from jfwriter.nexus import azint, fields, mx, pixel_types, roi, times, user
@@ -44,9 +44,10 @@ class MasterContent:
 
     `channels` maps the stored image channels to their pixel types, the first is `/entry/data/data`; empty if
     this writer got no image. `missing` lists (first, last) image numbers, both included. `datasets` are the
-    per-image datasets that the plugins configured or stored, in any order and number; `image_groups` the
-    groups of single images as (image_id, path in the data file); `original_ids` maps image_id to the number
-    before image rejection where the sender gave one.
+    per-image datasets that the plugins configured or stored, in any order and number; `stored_paths` says
+    which of them each data file of this writer holds; `image_groups` the groups of single images as
+    (image_id, path in the data file); `original_ids` maps image_id to the number before image rejection
+    where the sender gave one.
     """
 
     n_images: int
@@ -58,6 +59,7 @@ class MasterContent:
     missing: tuple[Range, ...] = ()
     channels: Mapping[str, np.dtype[np.generic]] = field(default_factory=dict)
     datasets: Sequence[StoredDataset] = ()
+    stored_paths: StoredPaths = field(default_factory=dict)
     image_groups: Iterable[tuple[int, str]] = ()
     calibrations: Sequence[CalibrationMessage] = ()
     original_ids: Mapping[int, int] = field(default_factory=dict)
@@ -170,7 +172,7 @@ def _map_data_files(group: h5py.Group, plan: RunPlan, content: MasterContent, wa
         fill = pixel_types.fill_value(dtype)
         stored = StoredDataset(f"{parent.name}/data", dtype, plan.shape, fill, numbers)
         virtual.add(parent, "data", stored)
-    map_per_image(group, virtual, content.datasets, warnings)
+    map_per_image(group, virtual, content.datasets, content.stored_paths, warnings)
     link_image_groups(group, plan, content.image_groups)
     expose_lattice_count(group)
 

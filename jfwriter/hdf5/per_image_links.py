@@ -5,7 +5,7 @@ Writer thread only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import h5py
 
@@ -16,12 +16,25 @@ from jfwriter.session.plan import RunPlan
 
 DETECTOR_IN_DATA_FILE = "/entry/detector/"
 DETECTOR_IN_MASTER = "/entry/instrument/detector/detectorSpecific/"
+PER_IMAGE_GROUPS = ("MX", "azint", "detector", "image", "profiling", "roi", "xfel")
+"""Groups that a data file holds, be they empty, when a master that another writer makes may map datasets in
+them: HDF5 2 cannot read a virtual dataset one of whose sources lacks the group (a dataset may be lacking)."""
+
+StoredPaths = Mapping[int, Collection[str]]
+"""Per data file that this writer closed: the paths of its per-image datasets."""
 
 
 def map_per_image(
-    entry: h5py.Group, virtual: VirtualDatasets, datasets: Iterable[StoredDataset], warnings: list[str]
+    entry: h5py.Group,
+    virtual: VirtualDatasets,
+    datasets: Iterable[StoredDataset],
+    stored_paths: StoredPaths,
+    warnings: list[str],
 ) -> None:
-    """Map every per-image dataset of the data files; `/entry/detector` goes to `detectorSpecific`."""
+    """Map every per-image dataset of the data files; `/entry/detector` goes to `detectorSpecific`.
+
+    Files that are not in `stored_paths` are other writers': they may hold it.
+    """
     for stored in merged(datasets, warnings).values():
         path = stored.path
         if path.startswith(DETECTOR_IN_DATA_FILE):
@@ -33,7 +46,8 @@ def map_per_image(
         if name in parent:
             warnings.append(f"{path}: the name is taken in the master; the per-image values are not mapped")
         else:
-            virtual.add(parent, name, stored)
+            without = {k for k, paths in stored_paths.items() if stored.path not in paths}
+            virtual.add(parent, name, stored, without)
 
 
 def merged(datasets: Iterable[StoredDataset], warnings: list[str]) -> Mapping[str, StoredDataset]:

@@ -6,6 +6,8 @@ with the dataspaces shared between datasets: 60 datasets over 1000 files take we
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import h5py
 import numpy as np
 
@@ -31,10 +33,13 @@ class VirtualDatasets:
         self._rows = [plan.rows_in_file(k, n_images) for k in range(n_files)]
         self._spaces: dict[tuple[int, ...], list[_SpacePair]] = {}
 
-    def add(self, parent: h5py.Group, name: str, stored: StoredDataset) -> h5py.Dataset:
+    def add(
+        self, parent: h5py.Group, name: str, stored: StoredDataset, without: Collection[int] = ()
+    ) -> h5py.Dataset:
         """Dataset `name` (n_images, *row_shape) below `parent`, over the datasets `stored.path` of all files.
 
-        Type, fill value and attributes are those of `stored`.
+        Type, fill value and attributes are those of `stored`. Rows of the files `without` it are not mapped
+        and read as the fill value.
         """
         creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         if stored.sentinel is not None:  # a fill value of a string type is stored as garbage
@@ -44,8 +49,9 @@ class VirtualDatasets:
         spaces = self._spaces.get(stored.row_shape)
         if spaces is None:
             spaces = self._spaces[stored.row_shape] = self._make_spaces(stored.row_shape)
-        for source, (target_space, source_space) in zip(self._sources, spaces, strict=True):
-            set_virtual(target_space, source, path, source_space)
+        for file_index, (target_space, source_space) in enumerate(spaces):
+            if file_index not in without:
+                set_virtual(target_space, self._sources[file_index], path, source_space)
         shape = (self._n_images, *stored.row_shape)
         dataset = h5py.Dataset(
             fields.new_dataset(parent, name, fields.file_type(stored.dtype), shape, creation)
