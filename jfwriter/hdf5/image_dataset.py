@@ -96,8 +96,9 @@ class ImageDataset:
         self._scratch = scratch if scratch is not None else Scratch()
         self._n_rows = 0
         self._written = Bits()
+        self._parent, self._name = parent.id, name.encode("ascii")
         with storage_faults(f"cannot create {self._label}"):
-            self._id = _create(parent.id, name, image_format)
+            self._id = _create(self._parent, self._name, image_format)
 
     def has(self, row: int) -> bool:
         """Does `row` hold an image?"""
@@ -149,7 +150,7 @@ class ImageDataset:
 
     def close(self) -> None:
         """Let go of the HDF5 handle."""
-        self._id = None
+        self._id = self._parent = None
 
     def _repacked(self, payload: Payload) -> memoryview | bytes:
         self._check_pixels(payload)
@@ -173,8 +174,20 @@ class ImageDataset:
         except STORAGE_FAULTS as error:
             failure = storage_error(error, f"cannot write row {row} of {self._label}")
         if failure is not None:
+            self._reopen()
             raise failure
         return len(data)
+
+    def _reopen(self) -> None:
+        """Make HDF5 forget a chunk that it could not write.
+
+        HDF5 keeps the place of the last chunk also when writing it failed, without entering it in the index.
+        Shrinking the dataset then removes the chunk of the row before (seen with HDF5 2.0), and a second
+        attempt writes to a place that no index knows.
+        """
+        self._id = None
+        with storage_faults(f"cannot open {self._label} again"):
+            self._id = h5py.h5d.open(self._parent, self._name)
 
     def _set_extent(self, n_rows: int) -> None:
         with storage_faults(f"cannot bring {self._label} to {n_rows} rows"):
@@ -235,7 +248,7 @@ def _fill_pixels(shape: tuple[int, int], dtype: np.dtype[np.generic]) -> npt.NDA
     return np.full(shape, fill_value(dtype), dtype)
 
 
-def _create(parent: h5py.h5g.GroupID, name: str, image_format: ImageFormat) -> h5py.h5d.DatasetID:
+def _create(parent: h5py.h5g.GroupID, name: bytes, image_format: ImageFormat) -> h5py.h5d.DatasetID:
     shape = image_format.shape
     chunk_bytes = shape[0] * shape[1] * image_format.dtype.itemsize
     if not 0 < chunk_bytes <= MAX_CHUNK_BYTES:
@@ -254,4 +267,4 @@ def _create(parent: h5py.h5g.GroupID, name: str, image_format: ImageFormat) -> h
         )
     space = h5py.h5s.create_simple((0, *shape), (h5py.h5s.UNLIMITED, *shape))
     file_type = h5py.h5t.py_create(image_format.dtype, logical=True)
-    return h5py.h5d.create(parent, name.encode("ascii"), file_type, space, dcpl=creation)
+    return h5py.h5d.create(parent, name, file_type, space, dcpl=creation)
