@@ -31,6 +31,9 @@ from jfwriter.session.plan import FileFormat, RunPlan
 from jfwriter.software import SOFTWARE
 
 
+CLOSING_ATTEMPTS = 3
+
+
 @dataclass(frozen=True, slots=True)
 class FileParts:
     """What all data files of a run share."""
@@ -89,7 +92,8 @@ class DataFile:
                     fields.attribute(data, "signal", "data")
             self._rows = parts.plugins.open_file(group, capacity) if formats else None
         except BaseException:
-            self._discard()
+            self._force_close()
+            self._pending.discard()
             raise
 
     @property
@@ -184,11 +188,12 @@ class DataFile:
         """Give the sealed file its final name; returns its size in bytes."""
         return self._pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
 
-    def abandon(self) -> str | None:
+    def abandon(self, *, storage_works: bool) -> str | None:
         """Close without publishing, whatever state the file is in; never raises.
 
-        Rows behind the last image are cut, as a failed write leaves one that reads as an image. A file that
-        holds images stays under its temporary name, which is returned; another one is removed.
+        Rows behind the last image are cut, as a failed write leaves one that reads as an image. The
+        per-image datasets are only written where `storage_works`. A file that holds images stays under its
+        temporary name, which is returned; another one is removed.
         """
         if self._is_closed:
             return self._pending.temporary_name
@@ -196,15 +201,13 @@ class DataFile:
         for images in self._images.values():
             with contextlib.suppress(StorageError):
                 images.cut()
-            images.close()
-        if self._rows is not None and self._filled is None:
+        if storage_works and self._rows is not None and self._filled is None:
             with contextlib.suppress(StorageError):
                 self._rows.finish(n_rows)
+        self._force_close()
         if n_images == 0:
-            self._discard()
+            self._pending.discard()
             return None
-        with contextlib.suppress(*STORAGE_FAULTS):
-            self._file.close()
         return self._pending.temporary_name
 
     def _take_back(self, row: int) -> None:
@@ -212,10 +215,17 @@ class DataFile:
             if images.has(row):
                 images.erase(row)
 
-    def _discard(self) -> None:
-        with contextlib.suppress(*STORAGE_FAULTS):
-            self._file.close()
-        self._pending.discard()
+    def _force_close(self) -> None:
+        """The file before its datasets: closing it closes what is open in it, and does so once more where a
+        first try failed as there was no room; a dataset that fails while it is let go only prints that.
+        """
+        for _ in range(CLOSING_ATTEMPTS):
+            with contextlib.suppress(*STORAGE_FAULTS):
+                self._file.close()
+                break
+        for images in self._images.values():
+            images.close()
+        self._is_closed = True
 
 
 def root_of(file: h5py.File, plan: RunPlan, name: str) -> None:

@@ -134,12 +134,12 @@ class DataFiles:
         formats = self.formats or self._unseen_formats()
         self._open[file_index] = self._new(file_index, formats if with_images else {})
 
-    def abandon(self) -> list[str]:
+    def abandon(self, *, storage_works: bool) -> list[str]:
         """Close all without publishing; returns the temporary names of those that hold images."""
         kept = []
         while self._open:
             _, file = self._open.popitem()
-            name = file.abandon()
+            name = file.abandon(storage_works=storage_works)
             if name is not None:
                 kept.append(name)
         return kept

@@ -169,6 +169,7 @@ class RowDataset:
         dataset = fields.new_dataset(
             self._parent, self._name, fields.file_type(self._stored.dtype), data.shape, creation
         )
+        self._dataset = dataset  # letting go of a dataset whose write failed fails again
         if n_rows:
             dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data)
         return dataset

@@ -64,6 +64,8 @@ class RunWriter:
         """Images of a run that writes no file."""
         self._lost: set[int] = set()
         self._abandoned: set[int] = set()
+        """Images in files that were not published."""
+        self._failure: StorageError | None = None
         self._master_bytes: int | None = None
         self._reasons: list[str] = []
         """What keeps the run from being complete."""
@@ -86,22 +88,18 @@ class RunWriter:
         No reference to the image is kept. Raises PayloadError if this image cannot be stored, StorageError
         if the run cannot go on.
         """
-        image = order.image
         if self._files is None:
             self._n_counted += 1
             return 0
         try:
-            file = self._files.for_image(order)
-            n_bytes = file.write(order.row, image.channels)
+            return self._store(self._files, order)
         except PayloadError:
-            self._lost.add(image.image_id)
+            self._lost.add(order.image.image_id)
             raise
-        self._lost.discard(image.image_id)
-        self._n_seen = max(self._n_seen, image.image_id + 1)
-        if image.original_image_id is not None and self._plan.write_master:
-            self._original_numbers.add(image.image_id, image.original_image_id)
-        file.append_rows(order.row, self._plugins.rows(image))
-        return n_bytes
+        except StorageError as error:
+            self._lost.add(order.image.image_id)
+            self._failure = StorageError(error.reason, str(error))
+            raise
 
     def write_calibration(self, message: CalibrationMessage) -> None:
         """Keep a copy of the packed images for the master, if this writer makes it."""
@@ -110,38 +108,59 @@ class RunWriter:
 
     def close_file(self, file_index: int) -> None:
         """A data file is full: check, publish and tell of it. Raises StorageError."""
-        if self._files is not None and self._files.is_open(file_index):
+        if self._files is None or not self._files.is_open(file_index):
+            return
+        try:
             self._files.close(file_index, self._plan.images_per_file)
+        except StorageError as error:
+            self._failure = StorageError(error.reason, str(error))
+            raise
 
     def finish(self, order: FinishRun) -> RunReport:
         """Close what is open, write the master, and say what stands there now.
 
-        Never raises StorageError: a run that cannot be finished is abandoned and reported as failed.
+        Never raises StorageError: a run that cannot be finished is abandoned and reported as failed, and so
+        is one that has failed before.
         """
-        failure: StorageError | None = None
-        if self._files is not None:
+        if self._files is not None and self._failure is None:
             try:
                 self._finish_files(self._files, order)
             except StorageError as error:
-                failure = StorageError(error.reason, str(error))
-        if failure is not None:
-            _log.error("run %s failed: %s", self._plan.prefix, failure)
-            self._reasons.insert(0, f"{failure.reason}: {failure}")
+                self._failure = StorageError(error.reason, str(error))
+        if self._failure is not None:
+            _log.error("run %s failed: %s", self._plan.prefix, self._failure)
         self.abandon()
-        return self._report(order, failed=failure is not None)
+        return self._report(order)
 
     def abandon(self) -> None:
         """Let go of everything; published files stay, no other file gets its final name.
 
         What could not be published keeps its temporary name if it holds images. A second call does nothing.
         """
+        if self._directory is None:
+            return
         if self._files is not None:
+            storage_works = self._failure is None
+            if self._files.n_open and storage_works:
+                self._failure = StorageError("abandoned", "the run was given up before its end")
             self._abandoned.update(self._files.unpublished())
-            for name in self._files.abandon():
-                _log.warning("%s is not finished; its images stay in %s", self._plan.prefix, name)
-        if self._directory is not None:
-            self._directory.close()
-            self._directory = None
+            for name in self._files.abandon(storage_works=storage_works):
+                _log.warning(
+                    "%s: what was written of an unfinished file stays in %s", self._plan.prefix, name
+                )
+        self._directory.close()
+        self._directory = None
+
+    def _store(self, files: DataFiles, order: WriteImage) -> int:
+        image = order.image
+        file = files.for_image(order)
+        n_bytes = file.write(order.row, image.channels)
+        self._lost.discard(image.image_id)
+        self._n_seen = max(self._n_seen, image.image_id + 1)
+        if image.original_image_id is not None and self._plan.write_master:
+            self._original_numbers.add(image.image_id, image.original_image_id)
+        file.append_rows(order.row, self._plugins.rows(image))
+        return n_bytes
 
     def _finish_files(self, files: DataFiles, order: FinishRun) -> None:
         n_images = self._n_images(order)
@@ -199,6 +218,7 @@ class RunWriter:
             missing=with_images(order.missing, self._lost),
             channels={name: image_format.dtype for name, image_format in files.formats.items()},
             datasets=(*self._plugins.configured(), *files.datasets.values()),
+            stored_paths=files.stored_paths,
             image_groups=files.image_groups,
             calibrations=self._calibrations.messages,
             original_ids=self._original_numbers,
@@ -207,12 +227,13 @@ class RunWriter:
     def _n_images(self, order: FinishRun) -> int:
         return max(order.n_images, self._n_seen)
 
-    def _report(self, order: FinishRun, *, failed: bool) -> RunReport:
+    def _report(self, order: FinishRun) -> RunReport:
         missing = with_images(order.missing, self._lost | self._abandoned)
         reasons = [*self._reasons, *self._doubts(order, missing)]
         outcome = order.outcome
-        if failed:
+        if self._failure is not None:
             outcome = Outcome.FAILED
+            reasons.insert(0, f"{self._failure.reason}: {self._failure}")
         elif reasons and outcome is Outcome.COMPLETE:
             outcome = Outcome.INCOMPLETE
         return RunReport(
