@@ -52,6 +52,8 @@ class storage_faults:  # noqa: N801 used like a function, in `with`
         if error is None or not isinstance(error, STORAGE_FAULTS):
             return
         failure = storage_error(error, self._what)
+        # This frame becomes part of the new error's traceback.
+        del error, traceback
         try:
             raise failure
         finally:
