@@ -105,6 +105,8 @@ def fraction(value: object, _limits: LimitSettings) -> float:
 
 def measured(value: object, _limits: LimitSettings) -> float | None:
     """A result of an analysis: NaN is how senders say "none"."""
+    if type(value) is float and -math.inf < value < math.inf:
+        return value
     result = number(value)
     if math.isinf(result):
         raise Mismatch("a finite number", value)
