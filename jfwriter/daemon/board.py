@@ -58,7 +58,7 @@ class Board:
         self.serial = None
         self.run_images_received = 0
         self.run_bad_messages = 0
-        self.run_ignored_fields = len(start.problems)
+        self.run_ignored_fields = 0
         self.run_files_closed = 0
         self._last_image_id = -1
         self._n_steps_of_two = 0

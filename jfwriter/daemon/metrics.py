@@ -101,6 +101,11 @@ def _counters(status: Status) -> Iterable[Metric]:
         ("jfwriter_ignored_fields", "Fields of a wrong type.", totals.ignored_fields),
         ("jfwriter_receiving_pauses", "Times that receiving was paused.", totals.receiving_pauses),
         ("jfwriter_multipart_messages", "Refused.", sum(i.multipart_messages for i in status.inputs)),
+        (
+            "jfwriter_broken_connections",
+            "Size limit, protocol.",
+            sum(i.broken_connections for i in status.inputs),
+        ),
         ("jfwriter_republished", "Messages sent on.", republish.sent if republish else 0),
         ("jfwriter_not_republished", "Messages nobody took.", republish.not_republished if republish else 0),
         ("jfwriter_announcements", "Announcements sent.", announcements.sent if announcements else 0),

@@ -67,6 +67,8 @@ class Input:
     """Whether a sender is there."""
     multipart_messages: int
     """Messages of several parts: refused."""
+    broken_connections: int
+    """Connections that ended with a message over the size limit or an error of protocol."""
 
 
 @dataclass(frozen=True, slots=True)
