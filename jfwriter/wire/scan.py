@@ -59,10 +59,8 @@ _UNSIGNED, _BYTES, _TEXT, _LIST, _DICT, _TAGGED, _OTHER = 0, 2, 3, 4, 5, 6, 7
 _ARRAY, _MAP, _TAG, _OPEN_BYTES, _OPEN_TEXT, _OPEN_ARRAY, _OPEN_MAP = range(7)
 """What an open container is: the first three count down what is missing, the others up what has come."""
 _BREAK, _UNDEFINED, _NULL, _INDEFINITE = 0xFF, 0xF7, 0xF6, 31
-_HUGE = 0x7FFF_FFFF_FFFF_FFFF
-_CUT_SIZE = 8
-_SPOTS = np.frombuffer(b"spots", np.uint8)
-_REFLECTIONS = np.frombuffer(b"reflections", np.uint8)
+_HUGE, _CUT_SIZE = 0x7FFF_FFFF_FFFF_FFFF, 8
+_SPOTS, _REFLECTIONS = np.frombuffer(b"spots", np.uint8), np.frombuffer(b"reflections", np.uint8)
 
 
 @helper
@@ -128,9 +126,8 @@ def _check_place(frame: int, count: int, major: int, info: int) -> int:
     """Whether an item may stand where it stands: status."""
     if 28 <= info < 31 or (info == _INDEFINITE and (major < _BYTES or major > _DICT)):
         return _RESERVED
-    if frame == _OPEN_BYTES and (major != _BYTES or info == _INDEFINITE):
-        return _BAD_CHUNK
-    if frame == _OPEN_TEXT and (major != _TEXT or info == _INDEFINITE):
+    chunk = _BYTES if frame == _OPEN_BYTES else (_TEXT if frame == _OPEN_TEXT else -1)
+    if chunk >= 0 and (major != chunk or info == _INDEFINITE):
         return _BAD_CHUNK
     is_key = (frame == _MAP or frame == _OPEN_MAP) and count % 2 == 0
     # Integer keys are few and small, so that no sender can choose keys whose hashes collide.
