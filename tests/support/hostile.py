@@ -27,6 +27,12 @@ def _in_map(value: bytes, kind: bytes = b"start") -> bytes:
     return b"\xa2\x64type" + bytes((0x60 | len(kind),)) + kind + b"\x61x" + value
 
 
+REASONS = {
+    "truncated", "trailing_bytes", "not_well_formed", "duplicate_key", "bad_key", "tag_refused", "over_limit",
+    "not_a_map", "bad_field",
+}  # fmt: skip
+"""Every reason that a decoder's refusal may have."""
+
 SMALL_IMAGE = cbor2.dumps(message("image"))
 
 MALFORMED: tuple[tuple[str, bytes], ...] = (

@@ -10,14 +10,10 @@ import pytest
 from jfwriter.errors import ProtocolError
 from jfwriter.settings import LimitSettings
 from jfwriter.wire.decode import decode
-from tests.support.hostile import INSANE, MALFORMED, outcome
+from tests.support.hostile import INSANE, MALFORMED, REASONS, outcome
 from tests.support.wire_fields import MESSAGES, message
 
 LIMITS = LimitSettings()
-REASONS = {
-    "truncated", "trailing_bytes", "not_well_formed", "duplicate_key", "bad_key", "tag_refused", "over_limit",
-    "not_a_map", "bad_field",
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(
