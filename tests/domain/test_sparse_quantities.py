@@ -74,7 +74,7 @@ def test_one_writer(tmp_path: Path) -> None:
 
 
 def test_the_files_of_another_writer_may_lack_them(tmp_path: Path) -> None:
-    """The exception: a region that the start message does not name needs an image of each file to bring it."""
+    """The exception: a region that the start message does not name; some image of each file must bring it."""
     for socket in (0, 1):
         daemon = OfflineDaemon(tmp_path)
         ids = [i for i in range(N_IMAGES) if i // PER_FILE % 2 == socket]
