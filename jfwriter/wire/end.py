@@ -97,6 +97,7 @@ def _calibration_images(value: object, limits: LimitSettings, problems: Problems
 
 
 def read_metadata(message: Mapping[object, object], limits: LimitSettings) -> MetadataMessage:
+    """The batch itself is not decoded: `images` stays a table of bytes (`wire.item`)."""
     problems = Problems()
     found = collect.flatten(message, limits)
     values = collect.convert(found, METADATA_FIELDS, limits, problems)

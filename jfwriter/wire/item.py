@@ -52,7 +52,7 @@ class ItemReader:
         """Decode the one item in `buffer`.
 
         Large byte strings come as read-only memoryviews of `buffer`, smaller ones as bytes; the arrays of the
-        top level's `spots` and `reflections` as `Table`; tags as
+        top level's `spots`, `reflections` and `images` as `Table`; tags as
         `cbor2.CBORTag`; null and undefined as None; arrays inside tags as tuples. Text that is not UTF-8
         comes with U+FFFD in place of the wrong bytes.
 

@@ -67,3 +67,8 @@ def test_calibration_without_a_map_is_refused(read, data):
 def test_metadata_without_anything(read):
     assert read("metadata", images=[{"image_id": 5}]).series_id is None
     assert read("metadata", series_id=5).series_id == 5
+
+
+def test_a_large_batch_of_metadata_is_not_decoded(read):
+    spots = [{"x": 1.5, "y": 2.5}] * 1000
+    assert read("metadata", images=[{"image_id": i, "spots": spots} for i in range(300)]).problems == ()

@@ -195,7 +195,7 @@ def test_metadata_limit_counts_all_but_byte_strings():
             read_item(cbor2.dumps(value), limits)
 
 
-@pytest.mark.parametrize("name", ["spots", "reflections"])
+@pytest.mark.parametrize("name", ["spots", "reflections", "images"])
 @pytest.mark.parametrize("last", [True, False])
 @pytest.mark.parametrize("open_map", [True, False])
 @pytest.mark.parametrize("open_array", [True, False])
