@@ -119,6 +119,9 @@ class Totals:
     images_received: int
     images_written: int
     images_dropped: dict[str, int]
+    """Images that came and were not written, by reason."""
+    messages_dropped: dict[str, int]
+    """Messages of every type that led to nothing, by reason; images included."""
     written_bytes: int
     files_closed: int
     runs: dict[str, int]

@@ -14,6 +14,7 @@ from jfwriter.daemon.board import Board
 from jfwriter.daemon.budget import ByteBudget
 from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.pipeline import Pipeline
+from jfwriter.daemon.root import Root
 from jfwriter.daemon.status import Announcements, LastRun, Notifications, Republishing
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_thread import WriterThread
@@ -96,7 +97,9 @@ class Rig:
         self.announcer: Any = ToldAnnouncer(self.told)
         self.notifier: Any = ToldNotifier(self.told)
         self.republisher: Any = ToldRepublisher(self.told)
+        self.root = Root(settings.files.root_dir)
         self.aftermath = Aftermath(
+            root=self.root,
             session=self.session,
             board=self.board,
             announcer=self.announcer,

@@ -49,7 +49,19 @@ RESULT = result_of_report(
     ),
     1e9,
 )
-TOTALS = Totals({"start": 1}, {"not_a_map": 3}, 4, 10, 7, {"duplicate": 2}, 700, 1, {"complete": 1}, 0)
+TOTALS = Totals(
+    messages={"start": 1},
+    bad_messages={"not_a_map": 3},
+    ignored_fields=4,
+    images_received=10,
+    images_written=7,
+    images_dropped={"duplicate": 2},
+    messages_dropped={"duplicate": 2, "no_run": 1},
+    written_bytes=700,
+    files_closed=1,
+    runs={"complete": 1},
+    receiving_pauses=0,
+)
 IDLE = Status(
     state=State.IDLE,
     version="1.2.3",

@@ -91,7 +91,7 @@ async def test_each_reason_is_logged_once_per_run(rig: Rig, caplog: pytest.LogCa
     assert sum("surprise" in text for text in caplog.messages) == 1
     rig.feed(stream.start(1), b"junk")
     assert sum("is dropped" in text for text in caplog.messages) == 2
-    assert rig.board.dropped == {"no_run": 3}
+    assert rig.board.images_dropped == {"no_run": 3}
     await rig.settled()
 
 
@@ -138,7 +138,7 @@ async def test_a_refused_run_is_told_at_once_and_drained(rig: Rig) -> None:
     assert "refused" in rig.told.announced[0].reasons[0]
     rig.feed(stream.image_message(0), stream.end(1))
     assert rig.disk.log == []
-    assert rig.board.dropped == {"run_refused": 3}
+    assert rig.board.messages_dropped == {"run_refused": 3}
     rig.feed(*stream.run(2, n_images=1))
     await rig.settled()
     assert [result.outcome for result in rig.told.announced] == ["failed", "complete"]
@@ -152,7 +152,7 @@ async def test_a_run_that_fails_is_drained_and_the_next_one_written(rig: Rig) ->
     rig.feed(*whole[3:])
     await rig.settled()
     assert rig.told.announced[0].outcome == "failed"
-    assert rig.board.dropped == {"run_failed": 3}
+    assert rig.board.images_dropped == {"run_failed": 3}
     rig.disk.raise_at.clear()
     rig.feed(*stream.run(2, n_images=2))
     await rig.settled()
@@ -163,7 +163,7 @@ async def test_an_image_that_could_not_be_stored_is_counted(rig: Rig) -> None:
     rig.disk.raise_at["image 1"] = PayloadError("file_closed", "too late")
     rig.feed(*stream.run(n_images=3)[:-1])
     await rig.settled()
-    assert rig.board.dropped == {"write_failed": 1}
+    assert rig.board.images_dropped == {"write_failed": 1}
     assert rig.session.snapshot().dropped == {"write_failed": 1}
 
 
@@ -182,7 +182,8 @@ async def test_a_start_that_comes_twice_opens_one_run(rig: Rig) -> None:
     rig.feed(whole[0], *whole)
     await rig.settled()
     assert rig.disk.log.count("open run1") == 1
-    assert rig.board.dropped == {"repeated_start": 1}
+    assert rig.board.messages_dropped == {"repeated_start": 1}
+    assert rig.board.images_dropped == {}
     assert rig.told.announced[0].outcome == "complete"
 
 

@@ -55,10 +55,13 @@ class Receiver:
     ) -> None:
         settings = InputSettings(watermark_messages=watermark)
         self.received: list[bytes] = []
-        self.budget = ByteBudget(budget_bytes, lambda: self.puller.resume()  # noqa: PLW0108 made below)
+        self.budget = ByteBudget(budget_bytes, self.on_room)
         sources = [Source(context, address, settings, MAX_MESSAGE_BYTES) for address in addresses]
         self.puller = Puller(sources, self.deliver, self.budget, fatal)
         self.on_message: Callable[[bytes], None] = lambda _: None
+
+    def on_room(self) -> None:
+        self.puller.resume()
 
     def deliver(self, frame: zmq.Frame) -> None:
         message = bytes(frame.buffer)
