@@ -26,11 +26,12 @@ def test_what_comes_out_is_json(value):
     assert json.loads(text) == plain
 
 
-@given(
-    st.dictionaries(
-        st.text(), st.recursive(st.text() | st.integers(-(2**63), 2**64 - 1) | st.none(), st.lists)
-    )
+json_values = st.recursive(
+    st.text(max_size=10) | st.integers(-(2**63), 2**64 - 1) | st.none(), st.lists, max_leaves=8
 )
+
+
+@given(st.dictionaries(st.text(max_size=10), json_values, max_size=5))
 @settings(max_examples=200, deadline=None)
 def test_json_objects_come_back(value):
     assert jsonlike.parse_object(f"  {json.dumps(value)} ", 50) == value

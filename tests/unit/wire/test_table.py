@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import cbor2
@@ -162,8 +161,7 @@ def test_each_thread_has_its_own_memory():
         message = cbor2.dumps(
             {**smallest("image"), "image_id": seed, "spots": rows, "text": "a" * (seed * 2000)}
         )
-        deadline = time.monotonic() + 0.3
-        while time.monotonic() < deadline:
+        for _ in range(100):
             got = decode(message, LIMITS)
             if got.image_id != seed or not np.array_equal(got.spots.x, np.arange(seed, seed + n)):
                 return False
