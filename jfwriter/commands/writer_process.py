@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -18,6 +19,7 @@ _READY_TIMEOUT_S = 120.0
 """A first start compiles the kernels."""
 
 _STOP_TIMEOUT_S = 30.0
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class WriterProcess:
@@ -40,10 +42,11 @@ class WriterProcess:
         self._command = [sys.executable, "-m", "jfwriter", "run"]
         self._command += ["--config", str(self._settings), "--root-dir", str(root), address]
         self._process: subprocess.Popen[bytes] | None = None
+        self._handlers: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> WriterProcess:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _leave)
+        for number in _SIGNALS:
+            self._handlers[number] = signal.signal(number, _leave)
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C in the terminal reaches this process alone, which then stops
             # the child in good order.
@@ -56,6 +59,12 @@ class WriterProcess:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self.stop()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    @property
+    def pid(self) -> int:
+        return 0 if self._process is None else self._process.pid
 
     def wait_ready(self) -> None:
         """Until it answers that it can write. Raises EndpointError with its log if it ends or never does."""

@@ -23,6 +23,7 @@ class Listener:
     def __init__(self, kind: int) -> None:
         self._context = zmq.Context()
         self._socket: _Socket = self._context.socket(kind)
+        self._socket.set_hwm(100_000)
         self._monitor: _Socket | None = None
 
     @classmethod
