@@ -136,9 +136,10 @@ def check(arguments: Sequence[str]) -> int:
     )
     failed = []
     for tool, *options in tools:
-        say(shlex.join([tool, *options]))
+        line = shlex.join([tool, *options])
+        say(line)
         if run(PYTHON.parent / tool, *options) != 0:
-            failed.append(tool)
+            failed.append(line)
     if failed:
         say(f"check: FAILED: {', '.join(failed)}")
     return 1 if failed else 0

@@ -69,14 +69,14 @@ def _add_run_options(add: _Add) -> None:
     add("--rotation", type=float, default=0.2, metavar="DEG", help="rotation per image (default: 0.2)")
     add("--start-angle", type=float, default=0.0, metavar="DEG", help="rotation at the start (default: 0)")
     add("--still", action="store_true", help="no rotation; another crystal on each image")
-    add("--grid", type=_positive, metavar="N_FAST", help="grid scan with rows of so many images")
+    add("--grid", type=positive, metavar="N_FAST", help="grid scan with rows of so many images")
     add("--wavelength", type=_above_zero, default=1.0, metavar="ANGSTROM", help="wavelength (default: 1)")
     add(
         "--distance-mm", type=_above_zero, metavar="MM", help="detector distance (default: 2.2 Å at the edge)"
     )
     add("--beam-center", type=_pair, metavar="X,Y", help="beam position in pixels (default: near the middle)")
     add("--frame-time", type=_above_zero, default=0.002, metavar="S", help="frame time in s (default: 0.002)")
-    add("--channels", type=_positive, default=1, metavar="N", help="image channels (default: 1)")
+    add("--channels", type=positive, default=1, metavar="N", help="image channels (default: 1)")
     add("--calibration", action=argparse.BooleanOptionalAction, default=True,
         help="send pedestal images after the start (default: yes; never with stream2)")  # fmt: skip
     add("--reflections", action="store_true", help="send integrated reflections with each image")
@@ -113,11 +113,11 @@ def _add_sending_options(add: _Add) -> None:
     add("--drop", type=_ranges, default=frozenset(), metavar="IDS",
         help="images that are not sent, e.g. 3,10-19")  # fmt: skip
     add("--no-end", action="store_true", help="send no end message")
-    add("--repeat", type=_positive, default=1, metavar="N",
+    add("--repeat", type=positive, default=1, metavar="N",
         help="runs one after another; the number is appended to the prefix (default: 1)")  # fmt: skip
     add("--lossy", action="store_true",
         help="drop images that a slow writer does not take, as detectors do (default: wait)")  # fmt: skip
-    add("--watermark", type=_positive, default=100, metavar="N", help="send watermark (default: 100)")
+    add("--watermark", type=positive, default=100, metavar="N", help="send watermark (default: 100)")
     add("--start-timeout", type=_above_zero, default=5.0, metavar="S",
         help="how long to wait for a writer to take start and end (default: 5)")  # fmt: skip
     add("--stall-timeout", type=_above_zero, default=60.0, metavar="S",
@@ -219,7 +219,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """An option that is a whole number above 0."""
     if (number := _count(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1")
     return number

@@ -28,7 +28,7 @@ def unpack_bslz4(source: Bytes, target: Bytes, scratch: Bytes, item_bytes: int, 
     while left > 0:
         n = min(block_bytes, left)
         end = position + 4 + load_u32_be(source, position)
-        if not unpack_lz4_block(source, position + 4, end, scratch, 0, n):
+        if not unpack_lz4_block(source, position + 4, end, scratch, 0, n, True):
             return position
         unshuffle_block(target, to, scratch, n, item_bytes)
         position = end
@@ -48,7 +48,7 @@ def unpack_lz4(source: Bytes, target: Bytes, block_bytes: int) -> int:
         end = position + 4 + length
         if length == n:
             copy_exactly(target, to, source, position + 4, n)
-        elif not unpack_lz4_block(source, position + 4, end, target, to, to + n):
+        elif not unpack_lz4_block(source, position + 4, end, target, to, to + n, False):
             return position
         position = end
         to += n

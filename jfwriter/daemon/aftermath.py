@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from typing import assert_never
 
 from jfwriter.daemon.announce import Announcer
@@ -12,6 +13,7 @@ from jfwriter.daemon.board import Board
 from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.notify import RunNotifier
 from jfwriter.daemon.results import in_one_line, result_of_refusal, result_of_report
+from jfwriter.daemon.root import Root
 from jfwriter.daemon.status import LastRun
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_events import (
@@ -34,6 +36,7 @@ class Aftermath:
     def __init__(
         self,
         *,
+        root: Root,
         session: Session,
         board: Board,
         announcer: Announcer | None,
@@ -42,6 +45,7 @@ class Aftermath:
         fatal: Fatal,
     ) -> None:
         self.writer_ended = asyncio.Event()
+        self._root = root
         self._session = session
         self._board = board
         self._announcer = announcer
@@ -60,11 +64,10 @@ class Aftermath:
             case ImageLost():
                 self._image_lost(event)
             case RunFailed():
-                self._session.run_failed(event.serial, event.reason, event.text)
-                self._wire_log.say(
-                    logging.ERROR,
-                    f"the run failed ({event.reason}): {event.text}; its images are thrown away",
-                )
+                text = self._root.public(event.text)
+                self._session.run_failed(event.serial, event.reason, text)
+                text = f"the run failed ({event.reason}): {text}; its images are thrown away"
+                self._wire_log.say(logging.ERROR, text)
             case RunFinished(report):
                 self._run_finished(report)
             case WriterDied(text):
@@ -98,12 +101,13 @@ class Aftermath:
 
     def _image_lost(self, event: ImageLost) -> None:
         self._session.image_lost(event.serial, event.image_id)
-        self._board.dropped[DropReason.WRITE_FAILED] += 1
+        self._board.images_dropped[DropReason.WRITE_FAILED] += 1
         text = f"image {event.image_id} could not be stored ({event.reason}): {event.text}"
         self._wire_log.once(logging.ERROR, ("image_lost", event.reason), text)
 
     def _run_finished(self, report: RunReport) -> None:
-        result = result_of_report(report, time.time())
+        reasons = tuple(self._root.public(reason) for reason in report.reasons)
+        result = result_of_report(replace(report, reasons=reasons), time.time())
         self._board.finished(report.plan.serial, result)
         self._told(result)
         start = report.plan.start

@@ -45,6 +45,7 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
     announcer = _announcer(settings, context)
     notifier = RunNotifier()
     aftermath = Aftermath(
+        root=root,
         session=session,
         board=board,
         announcer=announcer,
@@ -83,7 +84,7 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
     puller = Puller(sources, pipeline.on_frame, budget, fatal)
     return Parts(
         settings=settings,
-        root=root.path,
+        root=root,
         fatal=fatal,
         board=board,
         session=session,

@@ -10,6 +10,7 @@ from jfwriter import __version__
 from jfwriter.daemon.rates import RateWindow
 from jfwriter.daemon.status import LastRun, State, Totals
 from jfwriter.session.orders import ClosedFile
+from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import StartMessage
 
 SUSPICIOUS_IMAGES = 20
@@ -28,7 +29,9 @@ class Board:
 
         self.messages: Counter[str] = Counter()
         self.bad_messages: Counter[str] = Counter()
-        self.dropped: Counter[str] = Counter()
+        self.images_dropped: Counter[str] = Counter()
+        self.messages_dropped: Counter[str] = Counter()
+        """Of every type, images included."""
         self.runs: Counter[str] = Counter()
         self.n_ignored_fields = 0
         self.n_images_received = 0
@@ -36,9 +39,8 @@ class Board:
 
         self.start: StartMessage | None = None
         """Of the run that is open, or refused and drained, or being finalized."""
-        self.format: str | None = None
-        self.serial: int | None = None
-        """Of the latest run that was opened."""
+        self.plan: RunPlan | None = None
+        """Of the same run; None if it was refused."""
         self.run_images_received = 0
         self.run_bad_messages = 0
         self.run_ignored_fields = 0
@@ -54,19 +56,22 @@ class Board:
     def started(self, start: StartMessage) -> None:
         """A start message opened a run, or was refused."""
         self.start = start
-        self.format = None
-        self.serial = None
+        self.plan = None
         self.run_images_received = 0
         self.run_bad_messages = 0
-        self.run_ignored_fields = len(start.problems)
+        self.run_ignored_fields = 0
         self.run_files_closed = 0
         self._last_image_id = -1
         self._n_steps_of_two = 0
 
-    def opened(self, serial: int, format_: str) -> None:
-        self.serial = serial
-        self.format = format_
-        self.unfinished.add(serial)
+    def opened(self, plan: RunPlan) -> None:
+        self.plan = plan
+        self.unfinished.add(plan.serial)
+
+    @property
+    def serial(self) -> int | None:
+        """Of the latest run; None if it was refused."""
+        return None if self.plan is None else self.plan.serial
 
     def image_came(self, image_id: int) -> None:
         self.n_images_received += 1
@@ -109,7 +114,8 @@ class Board:
             ignored_fields=self.n_ignored_fields,
             images_received=self.n_images_received,
             images_written=n_written,
-            images_dropped=dict(self.dropped),
+            images_dropped=dict(self.images_dropped),
+            messages_dropped=dict(self.messages_dropped),
             written_bytes=written_bytes,
             files_closed=self.n_files_closed,
             runs=dict(self.runs),

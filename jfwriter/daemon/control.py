@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from jfwriter.daemon.parts import Parts
-from jfwriter.daemon.root import Root
-from jfwriter.daemon.snapshot import STALL_WARNING_S, public, stalled_s, status_of
+from jfwriter.daemon.snapshot import STALL_WARNING_S, stalled_s, status_of
 from jfwriter.daemon.status import Health, LastRun, Status
 from jfwriter.session.snapshot import State
 
@@ -12,9 +11,8 @@ from jfwriter.session.snapshot import State
 class Control:
     """Event loop only."""
 
-    def __init__(self, parts: Parts, root: Root) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._root = root
 
     def status(self) -> Status:
         return status_of(self._parts)
@@ -32,8 +30,8 @@ class Control:
             problems.append(f"the storage has not answered for {stall_s:.0f} s")
         failure = parts.session.snapshot().failure
         if failure:
-            problems.append(f"the run cannot be written: {public(failure, parts)}")
-        root_problem = await self._root.problem()
+            problems.append(f"the run cannot be written: {failure}")
+        root_problem = await parts.root.problem()
         if root_problem:
             problems.append(f"the root directory: {root_problem}")
         return Health(healthy=not problems, problems=problems)

@@ -55,7 +55,7 @@ class HttpServer:
     """Serves one listening socket on the event loop."""
 
     def __init__(self, listener: socket.socket, asked: Asked) -> None:
-        app = web.Application(middlewares=[_errors_as_json], client_max_size=MAX_BODY_BYTES)
+        app = web.Application(middlewares=[_errors_as_json])
         routes = _Routes(asked)
         app.router.add_get("/", routes.page)
         app.router.add_get("/status", routes.status)
@@ -111,11 +111,13 @@ class _Routes:
         return _json(dumps(dataclasses.asdict(result)))
 
 
-_WORDS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_WORDS = {404: "not_found", 405: "method_not_allowed"}
 
 
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        return _error(413, "too_large", f"at most {MAX_BODY_BYTES} bytes are read")
     try:
         return await handler(request)
     except web.HTTPException as error:

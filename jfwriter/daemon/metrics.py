@@ -82,12 +82,8 @@ def _counters(status: Status) -> Iterable[Metric]:
     labelled = (
         ("jfwriter_messages", "Messages received, by type.", "type", totals.messages),
         ("jfwriter_bad_messages", "Messages that could not be decoded.", "kind", totals.bad_messages),
-        (
-            "jfwriter_images_dropped",
-            "Messages that came and were not written.",
-            "reason",
-            totals.images_dropped,
-        ),
+        ("jfwriter_images_dropped", "Images not written.", "reason", totals.images_dropped),
+        ("jfwriter_messages_dropped", "Messages of all types.", "reason", totals.messages_dropped),
         ("jfwriter_runs", "Finished runs, by outcome.", "outcome", totals.runs),
     )
     for name, text, label, values in labelled:
@@ -101,6 +97,7 @@ def _counters(status: Status) -> Iterable[Metric]:
         ("jfwriter_ignored_fields", "Fields of a wrong type.", totals.ignored_fields),
         ("jfwriter_receiving_pauses", "Times that receiving was paused.", totals.receiving_pauses),
         ("jfwriter_multipart_messages", "Refused.", sum(i.multipart_messages for i in status.inputs)),
+        ("jfwriter_broken_connections", "To senders.", sum(i.broken_connections for i in status.inputs)),
         ("jfwriter_republished", "Messages sent on.", republish.sent if republish else 0),
         ("jfwriter_not_republished", "Messages nobody took.", republish.not_republished if republish else 0),
         ("jfwriter_announcements", "Announcements sent.", announcements.sent if announcements else 0),

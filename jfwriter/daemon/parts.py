@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from jfwriter.daemon.aftermath import Aftermath
 from jfwriter.daemon.announce import Announcer
@@ -14,6 +13,7 @@ from jfwriter.daemon.notify import RunNotifier
 from jfwriter.daemon.pipeline import Pipeline
 from jfwriter.daemon.pull import Puller
 from jfwriter.daemon.republish import Republisher
+from jfwriter.daemon.root import Root
 from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.session.session import Session
 from jfwriter.settings import Settings
@@ -24,8 +24,7 @@ class Parts:
     """Made once by `run`; everything but the writer thread's inside belongs to the event loop."""
 
     settings: Settings
-    root: Path
-    """Absolute."""
+    root: Root
     fatal: Fatal
     board: Board
     session: Session

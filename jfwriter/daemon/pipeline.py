@@ -120,7 +120,10 @@ class Pipeline:
             self._board.image_came(message.image_id)
             if message.problems:
                 self._on_problems("image", message.problems)
-            return self._session.on_image(message)
+            orders = self._session.on_image(message)
+            if isinstance(orders[0], Discard):
+                self._board.images_dropped[orders[0].reason] += 1
+            return orders
         if isinstance(message, StartMessage):
             return self._on_start(message)
         if isinstance(message, EndMessage):
@@ -143,7 +146,7 @@ class Pipeline:
         self._board.started(start)
         if isinstance(last, OpenRun):
             plan = last.plan
-            self._board.opened(plan.serial, plan.format.name)
+            self._board.opened(plan)
             where = f"{plan.prefix!r} as {plan.format.name}" if plan.writes_files else "no files"
             n_images = "an unknown number of" if plan.n_images_planned is None else plan.n_images_planned
             self._wire_log.say(
@@ -165,7 +168,7 @@ class Pipeline:
             )
 
     def _on_discard(self, discard: Discard) -> None:
-        self._board.dropped[discard.reason] += 1
+        self._board.messages_dropped[discard.reason] += 1
         self._wire_log.once(
             logging.WARNING, ("discard", discard.reason), f"dropped ({discard.reason}): {discard.text}"
         )

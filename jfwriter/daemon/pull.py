@@ -8,6 +8,7 @@ happened, and then everything must be read until there is no more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -26,7 +27,9 @@ from jfwriter.settings import InputSettings
 SLICE_S = 0.005
 """Longest time of reading before the event loop may do something else."""
 CONNECT_TIMEOUT_MS = 2000
-MONITORED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+MONITORED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+REVIVE_S = 0.5
+"""ZeroMQ connects again by itself and says so at once, except after an error of protocol."""
 
 Deliver = Callable[[zmq.Frame], None]
 _log = logging.getLogger(__name__)
@@ -45,6 +48,9 @@ class Source:
         self.address = address
         self.n_connected = 0
         self.n_multipart = 0
+        self.n_broken = 0
+        self.is_given_up = False
+        """Whether ZeroMQ has not said yet that it tries to connect again."""
         self._inside_multipart = False
         self.socket = context.socket(zmq.PULL)
         self.socket.linger = 0
@@ -69,7 +75,7 @@ class Source:
             ) from error
 
     def status(self) -> Input:
-        return Input(self.address, self.n_connected > 0, self.n_multipart)
+        return Input(self.address, self.n_connected > 0, self.n_multipart, self.n_broken)
 
     def receive(self) -> zmq.Frame | None:
         """The next message, None if there is none. Raises nothing.
@@ -89,13 +95,35 @@ class Source:
     def read_monitor(self) -> None:
         """Note who connected and who went."""
         while self.monitor.poll(0):
-            event = parse_monitor_message(self.monitor.recv_multipart(zmq.NOBLOCK))
-            if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            event = parse_monitor_message(self.monitor.recv_multipart(zmq.NOBLOCK))["event"]
+            self.is_given_up = event == zmq.EVENT_DISCONNECTED
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.n_connected += 1
                 _log.info("connected to %s", self.address)
-            elif self.n_connected:
+            elif event == zmq.EVENT_DISCONNECTED and self.n_connected:
                 self.n_connected -= 1
                 _log.warning("lost the connection to %s; trying again", self.address)
+
+    def revive(self) -> bool:
+        """Connect again if ZeroMQ does not. False: messages that came before must be read first.
+
+        After a message over the size limit, or bytes that are none of ZeroMQ's protocol, libzmq drops the
+        connection and makes no new one: without this the writer would be deaf from then on.
+        """
+        if not self.is_given_up:
+            return True
+        if self.socket.poll(0):
+            return False
+        self.is_given_up = False
+        self.n_broken += 1
+        _log.warning(
+            "%s sent a message over limits.max_message_bytes, or broke the protocol; connecting again",
+            self.address,
+        )
+        with contextlib.suppress(zmq.ZMQError):
+            self.socket.disconnect(self.address)
+        self.socket.connect(self.address)
+        return True
 
     def close(self) -> None:
         self.socket.disable_monitor()
@@ -129,8 +157,8 @@ class Puller:
 
     def start(self) -> None:
         for source in self.sources:
-            self._loop.add_reader(descriptor(source.monitor), source.read_monitor)
-            source.read_monitor()
+            self._loop.add_reader(descriptor(source.monitor), self._on_connection, source)
+            self._on_connection(source)
         self.resume()
 
     def resume(self) -> None:
@@ -141,6 +169,15 @@ class Puller:
         for source in self.sources:
             self._loop.add_reader(descriptor(source.socket), self._on_readable, source)
             self._on_readable(source)
+
+    def _on_connection(self, source: Source) -> None:
+        source.read_monitor()
+        if source.is_given_up:
+            self._loop.call_later(REVIVE_S, self._revive, source)
+
+    def _revive(self, source: Source) -> None:
+        if not source.socket.closed and not source.revive():
+            self._loop.call_later(REVIVE_S, self._revive, source)
 
     def _pause(self) -> None:
         self._paused = True

@@ -25,6 +25,10 @@ class Root:
         self._identity = (status.st_dev, status.st_ino)
         self._probe: asyncio.Future[str] | None = None
 
+    def public(self, text: str) -> str:
+        """`text` without the absolute path of the root: people see names relative to it."""
+        return text.replace(f"{self.path}/", "").replace(str(self.path), "the root directory")
+
     async def problem(self) -> str:
         """Why nothing can be written below the root; empty if it can.
 

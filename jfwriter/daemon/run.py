@@ -55,7 +55,7 @@ async def _main(settings: Settings, root: Root) -> tuple[int, bool]:
     context = zmq.Context(settings.input.io_threads)
     try:
         parts = assemble(settings, root, context)
-        server = await _http_server(settings, Control(parts, root))
+        server = await _http_server(settings, Control(parts))
     except BaseException:
         context.destroy(linger=0)
         raise
@@ -83,7 +83,7 @@ async def _http_server(settings: Settings, control: Control) -> http.HttpServer 
 
 
 def _start(parts: Parts, manager: ServiceManager) -> None:
-    _log.info("jfwriter %s writes below %s", __version__, parts.root)
+    _log.info("jfwriter %s writes below %s", __version__, parts.root.path)
     if parts.republisher is not None:
         _log.info("republishing: %s", parts.republisher.endpoint)
     if parts.announcer is not None:
@@ -130,7 +130,7 @@ async def _end_in_good_order(parts: Parts, signals: Signals) -> None:
         elif second.done():
             raise StopDaemon("ended by a second signal: what was not yet on disk is lost")
         else:
-            raise StopDaemon(f"not everything was on disk after {deadline_s:.0f} s")
+            raise StopDaemon(f"not everything was on disk after {deadline_s:g} s")
     finally:
         for task in (draining, second):
             task.cancel()

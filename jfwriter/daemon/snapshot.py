@@ -6,8 +6,10 @@ from jfwriter.daemon.identity import run_name, run_number
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.run_in_work import Progress
 from jfwriter.daemon.status import State, Status
+from jfwriter.session.plan import RunPlan
 from jfwriter.session.snapshot import SessionSnapshot
 from jfwriter.session.snapshot import State as SessionState
+from jfwriter.wire.messages import StartMessage
 
 STALL_WARNING_S = 10.0
 MAX_SHOWN_PROBLEMS = 5
@@ -24,13 +26,13 @@ def status_of(parts: Parts) -> Status:
         state=state,
         version=board.version,
         uptime_s=round(now - board.started_at, 3),
-        file_prefix=start.file_prefix or None if start else None,
+        file_prefix=_prefix(start, board.plan) if start else None,
         run_name=run_name(start) if start else None,
         run_number=run_number(start) if start else None,
         socket_number=start.socket_number if start else None,
-        format=board.format if start else None,
+        format=board.plan.format.name if start and board.plan else None,
         nimages=progress.n_written if progress.serial == board.serial else 0,
-        images_expected=start.number_of_images if start else None,
+        images_expected=(start.number_of_images or None) if start else None,
         images_received=board.run_images_received,
         images_dropped=dict(session.dropped),
         performance_MBs=round(board.rates.bytes_per_s / 1e6, 3),
@@ -42,7 +44,7 @@ def status_of(parts: Parts) -> Status:
         event_loop_lag_s=round(board.rates.max_lag_s, 4),
         files_closed=board.run_files_closed,
         last_files=list(board.last_files),
-        warnings=[public(text, parts) for text in _warnings(parts, session, now)],
+        warnings=_warnings(parts, session, now),
         inputs=[source.status() for source in parts.puller.sources],
         republish=parts.republisher.status() if parts.republisher else None,
         announcements=parts.announcer.status() if parts.announcer else None,
@@ -71,11 +73,6 @@ def silence_s(parts: Parts, now: float) -> float:
     return now - parts.board.last_message_at
 
 
-def public(text: str, parts: Parts) -> str:
-    """`text` without the absolute path of the root: people see names relative to it."""
-    return text.replace(f"{parts.root}/", "").replace(str(parts.root), "the root directory")
-
-
 def one_line(status: Status) -> str:
     """For `systemctl status`."""
     if status.run_name is None:
@@ -85,6 +82,13 @@ def one_line(status: Status) -> str:
         f"{status.state} run {status.run_name}: {status.nimages} of {expected} images, "
         f"{status.performance_MBs:.0f} MB/s, {status.queue_bytes / 1e6:.0f} MB wait"
     )
+
+
+def _prefix(start: StartMessage, plan: RunPlan | None) -> str | None:
+    """Where a run is written, or where a refused one asked to be."""
+    if plan is None:
+        return start.file_prefix
+    return plan.prefix if plan.writes_files else None
 
 
 def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:

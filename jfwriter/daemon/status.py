@@ -67,6 +67,8 @@ class Input:
     """Whether a sender is there."""
     multipart_messages: int
     """Messages of several parts: refused."""
+    broken_connections: int
+    """Connections that ended with a message over the size limit or an error of protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,9 @@ class Totals:
     images_received: int
     images_written: int
     images_dropped: dict[str, int]
+    """Images that came and were not written, by reason."""
+    messages_dropped: dict[str, int]
+    """Messages of every type that led to nothing, by reason; images included."""
     written_bytes: int
     files_closed: int
     runs: dict[str, int]

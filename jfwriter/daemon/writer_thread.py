@@ -86,13 +86,19 @@ class WriterThread:
         try:
             while self._do_next():
                 pass
-            if self._run is not None:
-                self._run.abandon()
         except Exception as error:  # noqa: BLE001 the daemon ends with it
             _log.exception("the writer thread met an error that it has no answer to")
             self._post(WriterDied(f"{type(error).__name__}: {error}"))
-        finally:
-            self._post(WriterEnded())
+        self._abandon_run()
+        self._post(WriterEnded())
+
+    def _abandon_run(self) -> None:
+        """Let go of a run that will not be finished any more."""
+        if self._run is not None:
+            try:
+                self._run.abandon()
+            except Exception:  # noqa: BLE001 the thread must come to its end
+                _log.exception("the files of the run could not be let go")
 
     def _do_next(self) -> bool:
         """One job. A method of its own, so that nothing keeps its frame while the thread waits."""

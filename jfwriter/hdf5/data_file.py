@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import h5py
@@ -29,7 +29,6 @@ from jfwriter.nexus.root import root
 from jfwriter.payload import Payload
 from jfwriter.session.plan import FileFormat, RunPlan
 from jfwriter.software import SOFTWARE
-
 
 CLOSING_ATTEMPTS = 3
 
@@ -76,20 +75,12 @@ class DataFile:
         self._image_bytes = 0
         self._is_closed = False
         try:
-            capacity = plan.images_per_file or plan.n_images_planned or 0
             with storage_faults(f"cannot create {self.name}"):
-                root_of(self._file, plan, self.name)
-                group = entry(self._file)
-                data = fields.group(group, "data", "NXdata")
-                if plan.format is FileFormat.NXmxVDS and not plan.only_writer:
-                    for name in PER_IMAGE_GROUPS:
-                        fields.collection(group, name)
+                group = _frame(self._file, plan, self.name)
+                parents = _parents(group, list(formats))
             for name, image_format in formats.items():
-                parent = data if not self._images else _channel(group, name)
-                self._images[name] = ImageDataset(parent, "data", image_format, scratch=parts.scratch)
-            if self._images:
-                with storage_faults(f"cannot create {self.name}"):
-                    fields.attribute(data, "signal", "data")
+                self._images[name] = ImageDataset(parents[name], "data", image_format, scratch=parts.scratch)
+            capacity = plan.images_per_file or plan.n_images_planned or 0
             self._rows = parts.plugins.open_file(group, capacity) if formats else None
         except BaseException:
             self._force_close()
@@ -228,11 +219,6 @@ class DataFile:
         self._is_closed = True
 
 
-def root_of(file: h5py.File, plan: RunPlan, name: str) -> None:
-    """Root attributes of a file of the run."""
-    root(file, "/".join((*plan.directory, name)), times.from_unix(time.time()), SOFTWARE)
-
-
 def _create(path: str, plan: RunPlan, name: str) -> h5py.File:
     libver = SINGLE_FILE if plan.is_integrated else DATA_FILE
     with storage_faults(f"cannot create {name}"):
@@ -241,9 +227,27 @@ def _create(path: str, plan: RunPlan, name: str) -> h5py.File:
         return h5py.File(path, "x", libver=libver, track_order=False, locking="best-effort")
 
 
-def _channel(group: h5py.Group, name: str) -> h5py.Group:
-    with storage_faults(f"cannot create channel {name!r}"):
-        return fields.collection(fields.collection(group, "channels"), name)
+def _frame(file: h5py.File, plan: RunPlan, name: str) -> h5py.Group:
+    """`/entry` of a file to be called `name`, with what all data files have."""
+    root(file, "/".join((*plan.directory, name)), times.from_unix(time.time()), SOFTWARE)
+    group = entry(file)
+    fields.group(group, "data", "NXdata")
+    if plan.format is FileFormat.NXmxVDS and not plan.only_writer:
+        for per_image in PER_IMAGE_GROUPS:
+            fields.collection(group, per_image)
+    return group
+
+
+def _parents(group: h5py.Group, channels: Sequence[str]) -> dict[str, h5py.Group]:
+    """The group of each channel's dataset `data`."""
+    parents: dict[str, h5py.Group] = {}
+    for name in channels:
+        if not parents:
+            parents[name] = group["data"]
+            fields.attribute(group["data"], "signal", "data")
+        else:
+            parents[name] = fields.collection(fields.collection(group, "channels"), name)
+    return parents
 
 
 def _image_path(number: int, name: str) -> str:

@@ -17,9 +17,10 @@ from jfwriter.session.ledger import Bits
 from jfwriter.session.orders import ClosedFile, WriteImage
 from jfwriter.wire.messages import ImageMessage
 
-MIN_OPEN_FILES, MAX_OPEN_FILES = 16, 256
+MIN_OPEN_FILES, MAX_OPEN_FILES = 16, 64
 OPEN_IMAGES = 4096
-"""Files stay open for late images: 16 of them, and so many more that 4096 images fit in, but 256 at most."""
+"""Files stay open for late images: 16 of them, and so many more that 4096 images fit in, but 64 at most.
+Each takes about 1 MB in HDF5, and closing one takes longer the more are open."""
 
 GAP_BYTES = 1 << 30
 """What rows without image may take in all files of a run, if the images themselves take no more."""
@@ -50,6 +51,8 @@ class DataFiles:
         """The file that got an image last is the last."""
         self._closed = Bits()
         self._gap_bytes = 0
+        self._image_bytes = 0
+        """Payloads in the files that are closed or being closed."""
         self.formats: Formats = {}
         """Channels of the run and how they are stored, from its first image."""
         self.sizes_bytes: dict[str, int] = {}
@@ -123,7 +126,7 @@ class DataFiles:
             if file_index in self._closed:
                 continue
             if self._gap_bytes + MISSING_FILE_BYTES > self._gap_limit:
-                return sum(index not in self._closed for index in range(file_index, n_files))
+                return n_files - len(self.sizes_bytes)
             self._gap_bytes += MISSING_FILE_BYTES
             self.open_empty(file_index)
             self.close(file_index, self._plan.rows_in_file(file_index, n_images))
@@ -187,14 +190,15 @@ class DataFiles:
 
     @property
     def _gap_limit(self) -> int:
-        return max(GAP_BYTES, sum(self.sizes_bytes.values()))
+        return max(GAP_BYTES, self._image_bytes)
 
     def _may_fill(self, file: DataFile, n_rows: int) -> bool:
         """Fill the gaps of a file? One false image number must not fill the disk with nothing."""
+        self._image_bytes += file.image_bytes
         if not self._plan.fill_gaps:
             return False
         n_bytes = file.gap_bytes(n_rows)
-        if self._gap_bytes + n_bytes > self._gap_limit + file.image_bytes:
+        if self._gap_bytes + n_bytes > self._gap_limit:
             self.n_rows_unfilled += n_rows - file.n_written
             return False
         self._gap_bytes += n_bytes

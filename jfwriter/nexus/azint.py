@@ -15,14 +15,18 @@ _BINS = (
     ("bin_to_phi", "az_int_bin_to_phi", "deg"),
 )
 
+MAX_ANNOUNCED_BINS = 1 << 20
+"""More bins than these are only believed where a table of them comes: a profile takes memory per bin."""
+
 
 def profile_shape(start: StartMessage) -> tuple[int, int] | None:
     """(n_phi, n_q) of a profile, None if the run has no azimuthal integration.
 
     The number of bins is that of the bin tables, else `az_int_bin_number`, else n_phi * n_q; counts that
-    do not multiply to it are not believed, and the profile is one row.
+    do not multiply to it are not believed, and the profile is one row. Nor are more than 2**20 bins without
+    a table: then the images' profiles decide.
     """
-    n_phi, n_q = start.az_int_phi_bin_count, start.az_int_q_bin_count
+    n_phi, n_q = max(0, start.az_int_phi_bin_count or 0), max(0, start.az_int_q_bin_count or 0)
     n_bins = _n_bins(start, n_phi, n_q)
     if n_bins < 1:
         return None
@@ -79,8 +83,9 @@ def run_means(entry: h5py.Group, start: StartMessage, end: EndMessage | None, wa
         fields.array(mean, link, np.reshape(values, wanted), "f4")
 
 
-def _n_bins(start: StartMessage, n_phi: int | None, n_q: int | None) -> int:
+def _n_bins(start: StartMessage, n_phi: int, n_q: int) -> int:
     for values in (start.az_int_bin_to_q, start.az_int_bin_to_two_theta, start.az_int_bin_to_phi):
         if values is not None and values.size:
             return int(values.size)
-    return start.az_int_bin_number or (n_phi or 0) * (n_q or 0)
+    announced = start.az_int_bin_number or n_phi * n_q
+    return announced if announced <= MAX_ANNOUNCED_BINS else 0

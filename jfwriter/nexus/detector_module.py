@@ -28,20 +28,20 @@ def detector_position(
     angles_rad = (start.poni_rot1 or 0.0, start.poni_rot2 or 0.0, start.poni_rot3 or 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
         geometry = detector_geometry((center_x, center_y), (size_x_m, size_y_m), distance_m, angles_rad)
-    if not np.isfinite(np.linalg.norm(geometry.translation)):
+        length_m = float(np.hypot.reduce(geometry.translation))
+    if not np.isfinite(length_m):
         warnings.append("beam centre, pixel size or distance is too large; the file has no detector geometry")
         return
-    last = _transformations(detector, geometry, angles_rad)
+    last = _transformations(detector, geometry, length_m, angles_rad)
     fields.text(detector, "depends_on", last)
     _module(detector, shape, (size_x_m, size_y_m), last)
 
 
 def _transformations(
-    detector: h5py.Group, geometry: DetectorGeometry, angles_rad: tuple[float, float, float]
+    detector: h5py.Group, geometry: DetectorGeometry, length_m: float, angles_rad: tuple[float, float, float]
 ) -> str:
     """The chain rot3 -> rot2 -> rot1 -> translation; returns the path of rot3."""
     group = fields.group(detector, "transformations", "NXtransformations")
-    length_m = float(np.linalg.norm(geometry.translation))
     direction = geometry.translation / length_m if length_m > 0 else np.array([0.0, 0.0, 1.0])
     # The whole vector stands in one axis: dxtbx falls back on beam_center for a translation purely along z.
     last = axis(group, "translation", length_m, Motion.TRANSLATION_M, vector=direction, on=".")

@@ -69,8 +69,12 @@ def text_array(group: h5py.Group, name: str, values: Sequence[str]) -> None:
 def scalar(
     group: h5py.Group, name: str, value: Number, dtype: npt.DTypeLike, units: str | None = None
 ) -> None:
-    """Write a 0-d number. Raises OverflowError when an integer does not fit `dtype`."""
-    array(group, name, np.asarray(_integral(value, dtype), dtype=_numeric(dtype)), dtype, units)
+    """Write a 0-d number. Raises OverflowError when it does not fit `dtype`."""
+    with np.errstate(over="ignore"):
+        stored = np.asarray(_integral(value, dtype), dtype=_numeric(dtype))
+    if stored.dtype.kind == "f" and np.isinf(stored) and not np.isinf(np.float64(value)):
+        raise OverflowError(f"{value!r} is beyond {stored.dtype.name}")
+    array(group, name, stored, dtype, units)
 
 
 def optional(
@@ -98,8 +102,12 @@ def array(
     dtype: npt.DTypeLike,
     units: str | None = None,
 ) -> None:
-    """Write an array of numbers (any dimensions, 0-d is a scalar), contiguous and without filter."""
-    data = np.ascontiguousarray(values, dtype=_numeric(dtype)).reshape(np.shape(values))
+    """Write an array of numbers (any dimensions, 0-d is a scalar), contiguous and without filter.
+
+    What is too large for a smaller float type becomes infinite.
+    """
+    with np.errstate(over="ignore"):
+        data = np.ascontiguousarray(values, dtype=_numeric(dtype)).reshape(np.shape(values))
     dataset = new_dataset(group, name, file_type(data.dtype), data.shape)
     if data.size:
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data)

@@ -110,7 +110,8 @@ def _unit(vector: Vector3 | None, name: str, warnings: list[str]) -> npt.NDArray
     if vector is None:
         return np.array(DEFAULT_VECTOR)
     direction = np.array(vector, dtype=np.float64)
-    length = float(np.hypot.reduce(direction))
+    with np.errstate(over="ignore"):
+        length = float(np.hypot.reduce(direction))
     if not 0.0 < length < np.inf:
         warnings.append(
             f"goniometer axis {name!a}: direction {vector} has no length; {DEFAULT_VECTOR} is written"

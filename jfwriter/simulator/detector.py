@@ -36,6 +36,8 @@ class DetectorModel:
     pixel_size_m: float = 75e-6
     dtype: str = "uint32"
     """Pixel type that its images usually have."""
+    has_pedestals: bool = True
+    """Integrating detectors (JUNGFRAU) send pedestal images, counting ones (EIGER2) have none."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -71,6 +73,7 @@ def _eiger2(name: str, columns: int, rows: int) -> DetectorModel:
         gap_y=38,
         description=f"EIGER2 {name.upper()} (simulated)",
         sensor_thickness_m=450e-6,
+        has_pedestals=False,
     )
 
 

@@ -50,11 +50,16 @@ class SimulatedRun:
         ]
         self._began_at = datetime.datetime.now(datetime.UTC)
 
-    def renamed(self, run_number: int, file_prefix: str) -> SimulatedRun:
-        """The same images as another run; nothing is made or packed again."""
+    def renamed(self, run_number: int, file_prefix: str, file_format: str | None = None) -> SimulatedRun:
+        """The same images as another run, in this one's format if none is given. Nothing is made anew."""
+        changed = dataclasses.replace(
+            self.options,
+            run_number=run_number,
+            file_prefix=file_prefix,
+            file_format=file_format or self.options.file_format,
+        )
         other = object.__new__(SimulatedRun)
-        other.__dict__.update(self.__dict__)
-        other.options = dataclasses.replace(self.options, run_number=run_number, file_prefix=file_prefix)
+        other.__dict__.update(self.__dict__, options=changed)
         return other
 
     def start(self, socket_number: int | None = None, *, write_master: bool = True) -> bytes:

@@ -64,15 +64,16 @@ def identity(options: RunOptions) -> Fields:
 
 def calibration_data(options: RunOptions) -> list[Fields]:
     """Pedestal images of the three JUNGFRAU gain stages, one message each, without type and run."""
-    if not options.with_calibration or options.flavour is Flavour.STREAM2:
+    wanted = options.with_calibration and options.detector.has_pedestals
+    if not wanted or options.flavour is Flavour.STREAM2:
         return []
     rng = np.random.default_rng([options.seed, 3])
     height, width = options.detector.shape
-    columns = rng.normal(0, 20, width)
+    columns = rng.normal(0, 20, width).astype(np.int16)
     messages: list[Fields] = []
-    for stage, level in enumerate((2600.0, 14200.0, 14600.0)):
-        image = rng.normal(level, 4, (height, width)) + columns
-        messages.append({"data": {f"pedestal_g{stage}": packed(np.rint(image).astype(np.uint16))}})
+    for stage, level in enumerate((2600, 14200, 14600)):
+        image = rng.integers(0, 8, (height, width), np.uint8) + (columns + level).astype(np.uint16)
+        messages.append({"data": {f"pedestal_g{stage}": packed(image)}})
     return messages
 
 

@@ -30,12 +30,11 @@ class Tables:
 
 
 def make_tables(geometry: Geometry, valid: npt.NDArray[np.bool_], n_bins: int) -> Tables:
-    """Bins of equal width in q up to the nearer detector edge, and one ROI of each kind."""
+    """Bins of equal width in q up to the farthest corner, and one ROI of each kind."""
     q = geometry.q_map()
-    q_top = float(geometry.q_from_two_theta(geometry.two_theta_rows(0, 1)).min())
-    q_top = q_top if q_top > 0 else float(q.max())
-    number = (q * np.float32(n_bins / q_top)).astype(np.uint32)
-    bin_map = np.where((number < n_bins) & valid, number, np.uint32(NO_BIN)).astype(np.uint32)
+    q_top = float(q.max()) or 1.0
+    number = np.minimum((q * np.float32(n_bins / q_top)).astype(np.uint32), np.uint32(n_bins - 1))
+    bin_map = np.where(valid, number, np.uint32(NO_BIN))
     rois = default_rois(geometry)
     roi_map = np.zeros(geometry.shape, np.uint16)
     for bit, roi in enumerate(rois):

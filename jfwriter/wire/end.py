@@ -7,7 +7,7 @@ from typing import Final
 
 from jfwriter.payload import Payload
 from jfwriter.settings import LimitSettings
-from jfwriter.wire import collect, fields, tags
+from jfwriter.wire import array_fields, collect, fields, tags
 from jfwriter.wire.collect import Problems
 from jfwriter.wire.fields import Converter, T
 from jfwriter.wire.messages import CalibrationMessage, EndMessage, MetadataMessage
@@ -41,13 +41,13 @@ END_FIELDS: Final[Mapping[str, Converter]] = {
     "images_sent_to_write": fields.uint63,
     "data_collection_efficiency": fields.measured,
     "max_receiver_delay": fields.uint64,
-    "az_int_result": _map_of(fields.bins),
-    "adu_histogram": _map_of(fields.bin_counts),
+    "az_int_result": _map_of(array_fields.bins),
+    "adu_histogram": _map_of(array_fields.bin_counts),
     "adu_histogram_bin_width": fields.uint32,
     "bkg_estimate": fields.measured,
     "indexing_rate": fields.measured,
-    "rotation_lattice": fields.lattice,
-    "rotation_lattice_extra": fields.lattices,
+    "rotation_lattice": array_fields.lattice,
+    "rotation_lattice_extra": array_fields.lattices,
     "rotation_lattice_niggli_class": fields.uint32,
     "cancelled": fields.boolean,
 }
@@ -97,6 +97,7 @@ def _calibration_images(value: object, limits: LimitSettings, problems: Problems
 
 
 def read_metadata(message: Mapping[object, object], limits: LimitSettings) -> MetadataMessage:
+    """The batch itself is not decoded: `images` stays a table of bytes (`wire.item`)."""
     problems = Problems()
     found = collect.flatten(message, limits)
     values = collect.convert(found, METADATA_FIELDS, limits, problems)

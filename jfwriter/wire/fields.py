@@ -11,13 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from jfwriter.payload import Payload
 from jfwriter.settings import LimitSettings
-from jfwriter.wire import tags
-from jfwriter.wire.messages import FloatArray, Rational, UnitCell, Vector3
+from jfwriter.wire.messages import Rational
 from jfwriter.wire.mismatch import Mismatch
 
 T = TypeVar("T")
@@ -25,9 +20,6 @@ Reader = Callable[[object, LimitSettings], T]
 Converter = Reader[object]
 
 MAX_TEXT: Final = 4096
-MAX_TABLE: Final = 1 << 20
-"""Elements of a lookup table or spectrum."""
-MAX_LATTICES: Final = 64
 UINT32_MAX: Final = 2**32 - 1
 UINT64_MAX: Final = 2**64 - 1
 INT64_MAX: Final = 2**63 - 1
@@ -105,6 +97,8 @@ def fraction(value: object, _limits: LimitSettings) -> float:
 
 def measured(value: object, _limits: LimitSettings) -> float | None:
     """A result of an analysis: NaN is how senders say "none"."""
+    if type(value) is float and -math.inf < value < math.inf:
+        return value
     result = number(value)
     if math.isinf(result):
         raise Mismatch("a finite number", value)
@@ -186,132 +180,3 @@ def rational(value: object, _limits: LimitSettings) -> Rational:
     if type(value) is float and 0 <= value < 1e9:
         return Rational(round(value * 1e9), 10**9)
     raise Mismatch("[numerator, denominator]", value)
-
-
-def numbers(value: object, max_elements: int) -> FloatArray:
-    """Any array of numbers as float64 [n] (flattened); NaN and infinity included."""
-    found = tags.array(value, max_elements) if tags.is_array(value) else tags.number_list(value, max_elements)
-    with np.errstate(invalid="ignore"):  # a signalling NaN is no reason for a warning
-        return np.ascontiguousarray(found.reshape(-1), np.float64)
-
-
-def finite_numbers(value: object, max_elements: int) -> FloatArray:
-    result = numbers(value, max_elements)
-    if not np.isfinite(result).all():
-        raise Mismatch("finite numbers", value)
-    return result
-
-
-def n_numbers(value: object, n: int) -> FloatArray:
-    """Exactly `n` numbers."""
-    result = numbers(value, max(n, 64))
-    if result.size != n:
-        raise Mismatch(f"{n} numbers", value)
-    return result
-
-
-def vector3(value: object, _limits: LimitSettings) -> Vector3:
-    x, y, z = n_numbers(value, 3).tolist()
-    if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
-        raise Mismatch("3 finite numbers", value)
-    return x, y, z
-
-
-def bins(value: object, limits: LimitSettings) -> FloatArray:
-    """Values of the azimuthal bins; NaN is a value."""
-    return numbers(value, limits.max_azint_bins)
-
-
-def finite_bins(value: object, limits: LimitSettings) -> FloatArray:
-    return finite_numbers(value, limits.max_azint_bins)
-
-
-def bin_counts(value: object, limits: LimitSettings) -> npt.NDArray[np.uint64]:
-    """Unsigned integers [n]."""
-    n_max = limits.max_azint_bins
-    found = tags.array(value, n_max) if tags.is_array(value) else tags.number_list(value, n_max)
-    with np.errstate(invalid="ignore"):
-        whole = found.reshape(-1).astype(np.uint64)
-        if found.dtype.kind != "u":
-            sent = found.reshape(-1).astype(np.float64)
-            if not ((sent >= 0).all() and np.array_equal(whole.astype(np.float64), sent)):
-                raise Mismatch("unsigned integers", value)
-    return whole
-
-
-def table(value: object, limits: LimitSettings) -> npt.NDArray[np.generic]:
-    """A lookup table in the sender's type and shape, native byte order."""
-    if not tags.is_array(value):
-        return tags.number_list(value, MAX_TABLE)
-    found = tags.array(value, limits.max_image_pixels)
-    return np.ascontiguousarray(found, found.dtype.newbyteorder("="))
-
-
-def lattice(value: object, _limits: LimitSettings) -> FloatArray | None:
-    """Nine numbers; None where they hold NaN."""
-    result = n_numbers(value, 9)
-    if all(map(math.isfinite, result.tolist())):
-        return result
-    if np.isinf(result).any():
-        raise Mismatch("9 finite numbers", value)
-    return None
-
-
-def lattices(value: object, limits: LimitSettings) -> FloatArray | None:
-    """Float64 [m, 9] from an array of lattices, or from 9·m numbers in one array; None for none."""
-    if isinstance(value, list | tuple) and not all(type(item) in (int, float) for item in value):
-        if len(value) > MAX_LATTICES:
-            raise Mismatch(f"at most {MAX_LATTICES} lattices", value)
-        rows = [at(f"[{i}]", lattice, item, limits) for i, item in enumerate(value)]
-        kept = [row for row in rows if row is not None]
-        return np.array(kept, np.float64) if kept else None
-    flat = finite_numbers(value, 9 * MAX_LATTICES)
-    if flat.size % 9:
-        raise Mismatch("a multiple of 9 numbers", value)
-    return flat.reshape(-1, 9) if flat.size else None
-
-
-def matrix3(value: object, _limits: LimitSettings) -> FloatArray:
-    """Float64 [3, 3], row-major, from nine numbers or three rows of three."""
-    if isinstance(value, list | tuple) and len(value) == 3:
-        return np.array([at(f"[{i}]", vector3, row, _limits) for i, row in enumerate(value)], np.float64)
-    result = n_numbers(value, 9)
-    if not np.isfinite(result).all():
-        raise Mismatch("9 finite numbers", value)
-    return result.reshape(3, 3)
-
-
-def unit_cell(value: object, limits: LimitSettings) -> UnitCell:
-    """A map of a, b, c, alpha, beta, gamma, or six numbers in this order; all above 0."""
-    names = ("a", "b", "c", "alpha", "beta", "gamma")
-    if isinstance(value, dict):
-        cell = [at(f".{name}", positive, value.get(name), limits) for name in names]
-    else:
-        cell = n_numbers(value, 6).tolist()
-        if not all(0 < x < math.inf for x in cell):
-            raise Mismatch("6 numbers above 0", value)
-    return UnitCell(*cell)
-
-
-def single_image(dtypes: frozenset[str]) -> Reader[Payload]:
-    def convert(value: object, limits: LimitSettings) -> Payload:
-        return tags.image(value, dtypes, limits.max_image_pixels)
-
-    return convert
-
-
-def image_map(dtypes: frozenset[str]) -> Reader[dict[str, Payload]]:
-    """Map of channel name -> image."""
-    image = single_image(dtypes)
-
-    def convert(value: object, limits: LimitSettings) -> dict[str, Payload]:
-        if not isinstance(value, dict) or not value:
-            raise Mismatch("a map of images", value)
-        if len(value) > limits.max_channels:
-            raise Mismatch(f"at most {limits.max_channels} channels", value)
-        return {
-            at(".*", text, name, limits): at(f".{name}", image, content, limits)
-            for name, content in value.items()
-        }
-
-    return convert

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from jfwriter.settings import LimitSettings
-from jfwriter.wire import aliases, collect, fields, jsonlike, tags
+from jfwriter.wire import aliases, array_fields, collect, fields, jsonlike, tags
 from jfwriter.wire.collect import Problems
 from jfwriter.wire.fields import Converter
 from jfwriter.wire.messages import ImageMessage
@@ -14,7 +14,7 @@ from jfwriter.wire.mismatch import Mismatch
 from jfwriter.wire.spots import read_reflections, read_roi_integrals, read_spots
 
 DEFAULT_CHANNEL: Final = "default"
-_images = fields.image_map(tags.IMAGE_DTYPES)
+_images = array_fields.image_map(tags.IMAGE_DTYPES)
 
 
 def _channels(value: object, limits: LimitSettings) -> object:
@@ -36,16 +36,16 @@ FIELDS: Final[Mapping[str, Converter]] = {
     "spot_count_low_res": fields.uint32,
     "spot_count_ice_rings": fields.uint32,
     "spot_count_indexed": fields.uint32,
-    "az_int_profile": fields.bins,
-    "az_int_profile_std": fields.bins,
-    "az_int_profile_count": fields.bin_counts,
+    "az_int_profile": array_fields.bins,
+    "az_int_profile_std": array_fields.bins,
+    "az_int_profile_count": array_fields.bin_counts,
     "bkg_estimate": fields.measured,
     "resolution_estimate": fields.measured,
     "indexing_result": fields.boolean,
-    "indexing_lattice": fields.lattice,
-    "indexing_lattice_extra": fields.lattices,
+    "indexing_lattice": array_fields.lattice,
+    "indexing_lattice_extra": array_fields.lattices,
     "indexing_lattice_count": fields.uint32,
-    "indexing_unit_cell": fields.unit_cell,
+    "indexing_unit_cell": array_fields.unit_cell,
     "niggli_class": fields.uint8,
     "bravais_lattice": fields.text,
     "profile_radius": fields.measured,

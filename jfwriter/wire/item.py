@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import cbor2
 import numpy as np
+import numpy.typing as npt
 
 from jfwriter.errors import ProtocolError
 from jfwriter.settings import LimitSettings
@@ -50,7 +52,7 @@ class ItemReader:
         """Decode the one item in `buffer`.
 
         Large byte strings come as read-only memoryviews of `buffer`, smaller ones as bytes; the arrays of the
-        top level's `spots` and `reflections` as `Table`; tags as
+        top level's `spots`, `reflections` and `images` as `Table`; tags as
         `cbor2.CBORTag`; null and undefined as None; arrays inside tags as tuples. Text that is not UTF-8
         comes with U+FFFD in place of the wrong bytes.
 
@@ -61,46 +63,63 @@ class ItemReader:
             view = view.cast("B")
         if len(view) == 0:
             raise ProtocolError("truncated", "the message is empty")
-        data = np.frombuffer(view, np.uint8)
-        while (status := self._scan(data, limits)) is not Status.OK:
-            if status is Status.MORE_SCRATCH:
-                self._scratch = np.empty(2 * self._scratch.size, np.uint8)
-            elif status is Status.MORE_CUTS:
-                self._cuts = np.empty((2 * len(self._cuts), 2), np.int64)
-            else:
-                reason, text = _REFUSALS[status]
-                raise ProtocolError(reason, f"not decoded: {text} (byte {self._result[2]} of {len(view)})")
+        self._scan(np.frombuffer(view, np.uint8), limits)
         n_spliced, n_cuts, _ = self._result.tolist()
         parts = [view[offset : offset + size] for offset, size in self._cuts[:n_cuts].tolist()]
+        return _decode(self._scratch[:n_spliced].tobytes(), parts, limits)
 
-        def resolve(tag: cbor2.CBORTag, _immutable: bool) -> object:
-            if tag.tag == CUT_BYTES_TAG:
-                return parts[tag.value]
-            return Table(parts[tag.value]) if tag.tag == CUT_TABLE_TAG else tag
-
-        try:
-            return cbor2.loads(
-                self._scratch[:n_spliced].tobytes(),
-                tag_hook=resolve,
-                str_errors="replace",
-                max_depth=limits.max_nesting + 1,
-                allow_duplicate_keys=False,
+    def _scan(self, data: npt.NDArray[np.uint8], limits: LimitSettings) -> None:
+        """Fill scratch, cuts and result, with more memory where the kernel asks for it."""
+        while True:
+            status = scan(
+                data,
+                self._scratch,
+                self._cuts,
+                self._stack,
+                self._result,
+                limits.max_nesting,
+                limits.max_metadata_bytes,
             )
+            if status == Status.OK:
+                return
+            if status == Status.MORE_SCRATCH:
+                self._scratch = np.empty(2 * self._scratch.size, np.uint8)
+            elif status == Status.MORE_CUTS:
+                self._cuts = np.empty((2 * len(self._cuts), 2), np.int64)
+            else:
+                reason, text = _REFUSALS[Status(status)]
+                raise ProtocolError(reason, f"not decoded: {text} (byte {self._result[2]} of {data.size})")
+
+
+def _decode(splice: bytes, parts: Sequence[memoryview], limits: LimitSettings) -> object:
+    def resolve(tag: cbor2.CBORTag, _immutable: bool) -> object:
+        number = tag.tag
+        if number == CUT_BYTES_TAG:
+            return parts[tag.value]
+        return Table(parts[tag.value]) if number == CUT_TABLE_TAG else tag
+
+    def loads(str_errors: str) -> object:
+        return cbor2.loads(
+            splice,
+            tag_hook=resolve,
+            str_errors=str_errors,
+            max_depth=limits.max_nesting + 1,
+            allow_duplicate_keys=False,
+        )
+
+    try:
+        return loads("strict")
+    except cbor2.CBORDecodeError:
+        # Mostly text that is not UTF-8. Replacing from the start would cost every message a third more.
+        try:
+            return loads("replace")
         except cbor2.CBORDecodeError as error:
             reason = "duplicate_key" if "Duplicate map key" in str(error) else "not_well_formed"
-            raise ProtocolError(reason, f"not decoded: {error}") from None
+            raise ProtocolError(reason, f"not decoded: {_printable(error)}") from None
 
-    def _scan(self, data: np.ndarray[tuple[int], np.dtype[np.uint8]], limits: LimitSettings) -> Status:
-        status = scan(
-            data,
-            self._scratch,
-            self._cuts,
-            self._stack,
-            self._result,
-            limits.max_nesting,
-            limits.max_metadata_bytes,
-        )
-        return Status(status)
+
+def _printable(error: Exception) -> str:
+    return ascii(str(error))[1:-1][:160]
 
 
 class _PerThread(threading.local):

@@ -26,7 +26,7 @@ LARGE_BYTES = 64
 MAX_ITEMS = 1 << 22
 """Data items of one message. Bounds the time of a scan and the Python objects that a message can ask for."""
 MAX_CONTAINERS = 1 << 18
-"""Arrays, maps and tags of one message."""
+"""Arrays, maps and tags of one message outside its tables."""
 CUT_BYTES_TAG = 0xEEEE
 CUT_TABLE_TAG = 0xEEEF
 """The private tags; a sender that uses them is refused like for any unknown tag."""
@@ -59,9 +59,8 @@ _UNSIGNED, _BYTES, _TEXT, _LIST, _DICT, _TAGGED, _OTHER = 0, 2, 3, 4, 5, 6, 7
 _ARRAY, _MAP, _TAG, _OPEN_BYTES, _OPEN_TEXT, _OPEN_ARRAY, _OPEN_MAP = range(7)
 """What an open container is: the first three count down what is missing, the others up what has come."""
 _BREAK, _UNDEFINED, _NULL, _INDEFINITE = 0xFF, 0xF7, 0xF6, 31
-_HUGE = 0x7FFF_FFFF_FFFF_FFFF
-_CUT_SIZE = 8
-_SPOTS = np.frombuffer(b"spots", np.uint8)
+_HUGE, _CUT_SIZE = 0x7FFF_FFFF_FFFF_FFFF, 8
+_SPOTS, _IMAGES = np.frombuffer(b"spots", np.uint8), np.frombuffer(b"images", np.uint8)
 _REFLECTIONS = np.frombuffer(b"reflections", np.uint8)
 
 
@@ -96,10 +95,11 @@ def equals(data: Bytes, position: int, name: Bytes) -> bool:
 
 @helper
 def _is_table(data: Bytes, position: int, size: int) -> bool:
-    """Whether a key names a field whose array is cut out: thousands of small items for a few columns."""
-    if size == _SPOTS.size:
-        return equals(data, position, _SPOTS)
-    return size == _REFLECTIONS.size and equals(data, position, _REFLECTIONS)
+    """Whether a key names a field whose array is cut out: thousands of items for a few columns or none."""
+    for name in (_SPOTS, _IMAGES, _REFLECTIONS):
+        if size == name.size and equals(data, position, name):
+            return True
+    return False
 
 
 @helper
@@ -128,9 +128,8 @@ def _check_place(frame: int, count: int, major: int, info: int) -> int:
     """Whether an item may stand where it stands: status."""
     if 28 <= info < 31 or (info == _INDEFINITE and (major < _BYTES or major > _DICT)):
         return _RESERVED
-    if frame == _OPEN_BYTES and (major != _BYTES or info == _INDEFINITE):
-        return _BAD_CHUNK
-    if frame == _OPEN_TEXT and (major != _TEXT or info == _INDEFINITE):
+    chunk = _BYTES if frame == _OPEN_BYTES else (_TEXT if frame == _OPEN_TEXT else -1)
+    if chunk >= 0 and (major != chunk or info == _INDEFINITE):
         return _BAD_CHUNK
     is_key = (frame == _MAP or frame == _OPEN_MAP) and count % 2 == 0
     # Integer keys are few and small, so that no sender can choose keys whose hashes collide.
@@ -277,12 +276,12 @@ def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state 
                 table_follows = major == _TEXT and _is_table(data, position + head, body)
             position += head + body
             if opens:
-                n_containers += 1
-                if depth == max_nesting:
+                if depth == max_nesting or depth + 1 == stack.shape[0]:
                     return _TOO_DEEP
+                depth += 1
+                n_containers += 1 if table < 0 else 0
                 if n_containers > MAX_CONTAINERS:
                     return _TOO_MANY_ITEMS
-                depth += 1
                 stack[depth, 0] = _kind(major, argument)
                 stack[depth, 1] = 1 if major == _TAGGED else max(argument, 0) * (2 if major == _DICT else 1)
                 continue

@@ -47,6 +47,11 @@ REFLECTION_COLUMNS: Final[Mapping[str, Column]] = {
 }  # fmt: skip
 
 
+_EMPTY = np.empty(0, np.float32)
+_EMPTY.flags.writeable = False
+_NO_SPOTS: Final = Spots(x=_EMPTY, y=_EMPTY, intensity=_EMPTY)
+
+
 class _PerThread(threading.local):
     def __init__(self) -> None:
         self.spots = TableReader(SPOT_COLUMNS)
@@ -61,6 +66,8 @@ def read_spots(value: object, limits: LimitSettings, problems: Problems) -> Spot
 
     Of more than `limits.max_spots` the strongest are kept, in the sender's order. Raises Mismatch.
     """
+    if value == []:
+        return _NO_SPOTS
     found = _PER_THREAD.spots.read(value.data) if isinstance(value, Table) else None
     if found is None:
         found = columns.gather(_opened(value, limits), SPOT_COLUMNS, "spots", problems)
@@ -69,7 +76,7 @@ def read_spots(value: object, limits: LimitSettings, problems: Problems) -> Spot
     for name in ("x", "y"):
         if found.present.get(name, 0) != n:
             raise Mismatch(f"a number `{name}` in each spot", Said(f"{found.present.get(name, 0)} of {n}"))
-        filled.setdefault(name, np.empty(0, np.float32))
+        filled.setdefault(name, _EMPTY)
     intensity = filled.pop("I", None)
     filled["intensity"] = np.full(n, _NAN, np.float32) if intensity is None else intensity
     if n > limits.max_spots:

@@ -10,7 +10,7 @@ import cbor2
 
 from jfwriter.payload import Codec, Payload
 from jfwriter.settings import LimitSettings
-from jfwriter.wire import collect, fields, jsonlike, tags
+from jfwriter.wire import array_fields, collect, fields, jsonlike, tags
 from jfwriter.wire.collect import Problems
 from jfwriter.wire.fields import Converter
 from jfwriter.wire.messages import StartMessage
@@ -86,7 +86,7 @@ FIELDS: Final[Mapping[str, Converter]] = {
     "beam_center_x": fields.finite,
     "beam_center_y": fields.finite,
     "detector_distance": fields.finite,
-    "detector_translation": fields.vector3,
+    "detector_translation": array_fields.vector3,
     "poni_rot1": fields.finite,
     "poni_rot2": fields.finite,
     "poni_rot3": fields.finite,
@@ -108,9 +108,9 @@ FIELDS: Final[Mapping[str, Converter]] = {
     "flatfield_enabled": fields.boolean,
     "pixel_mask_enabled": fields.boolean,
     "virtual_pixel_interpolation_enabled": fields.boolean,
-    "countrate_correction_lookup_table": fields.table,
-    "flatfield": fields.image_map(_FLOATS),
-    "pixel_mask": fields.image_map(tags.INTEGER_DTYPES),
+    "countrate_correction_lookup_table": array_fields.table,
+    "flatfield": array_fields.image_map(_FLOATS),
+    "pixel_mask": array_fields.image_map(tags.INTEGER_DTYPES),
     "threshold_energy": _thresholds,
     "goniometer": goniometer,
     "grid_scan": grid_scan,
@@ -122,22 +122,22 @@ FIELDS: Final[Mapping[str, Converter]] = {
     "geometry_transformation_enabled": fields.boolean,
     "max_spot_count": fields.uint32,
     "az_int_bin_number": fields.uint32,
-    "az_int_bin_to_q": fields.finite_bins,
-    "az_int_bin_to_two_theta": fields.finite_bins,
-    "az_int_bin_to_phi": fields.finite_bins,
+    "az_int_bin_to_q": array_fields.finite_bins,
+    "az_int_bin_to_two_theta": array_fields.finite_bins,
+    "az_int_bin_to_phi": array_fields.finite_bins,
     "az_int_q_bin_count": fields.uint32,
     "az_int_phi_bin_count": fields.uint32,
-    "az_int_map": fields.single_image(tags.INTEGER_DTYPES),
+    "az_int_map": array_fields.single_image(tags.INTEGER_DTYPES),
     "rois": rois,
-    "roi_map": fields.single_image(tags.INTEGER_DTYPES),
-    "unit_cell": fields.unit_cell,
+    "roi_map": array_fields.single_image(tags.INTEGER_DTYPES),
+    "unit_cell": array_fields.unit_cell,
     "space_group_number": fields.integer_field(1, 230),
     "indexing_algorithm": fields.text,
     "geom_refinement_algorithm": fields.text,
     "fluorescence": fluorescence,
     "ring_current": fields.finite,
     "sample_temperature": fields.finite,
-    "ub_matrix": fields.matrix3,
+    "ub_matrix": array_fields.matrix3,
     "file_prefix": _prefix,
     "images_per_file": fields.uint63,
     "file_format": _file_format,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from jfwriter.settings import LimitSettings
-from jfwriter.wire import aliases, fields
+from jfwriter.wire import aliases, array_fields, fields
 from jfwriter.wire.fields import at
 from jfwriter.wire.messages import (
     Fluorescence,
@@ -54,8 +54,8 @@ def _axis(value: object, limits: LimitSettings) -> GoniometerAxis:
     return GoniometerAxis(
         start=entries.optional("start", fields.finite) or 0.0,
         increment=entries.optional("increment", fields.finite) or 0.0,
-        axis=entries.optional("axis", fields.vector3),
-        helical_step=entries.optional("helical_step", fields.vector3),
+        axis=entries.optional("axis", array_fields.vector3),
+        helical_step=entries.optional("helical_step", array_fields.vector3),
     )
 
 
@@ -73,8 +73,8 @@ def grid_scan(value: object, limits: LimitSettings) -> GridScan:
 
 def fluorescence(value: object, limits: LimitSettings) -> Fluorescence:
     entries = Entries(value, limits)
-    energy = entries.required("energy", fields.finite_bins)
-    data = entries.required("data", fields.finite_bins)
+    energy = entries.required("energy", array_fields.finite_bins)
+    data = entries.required("data", array_fields.finite_bins)
     if len(energy) != len(data):
         raise Mismatch(f"{len(energy)} numbers, as many as `energy` has", data, ".data")
     return Fluorescence(energy, data)

@@ -19,6 +19,7 @@ from jfwriter.wire.scan import Bytes, Numbers, argument_of, head_size
 
 MAX_ROWS: Final = 1 << 14
 
+# Numba's cache looks at the date of this file alone: touch it when a helper of `wire.scan` changes.
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _DICT, _OTHER = 0, 1, 2, 3, 5, 7
 _BREAK = 0xFF
 _EXACT = 1 << 53

@@ -19,6 +19,8 @@ from jfwriter.wire.mismatch import Mismatch, Said
 
 TAG_ARRAY: Final = 40
 TAG_COMPRESSED: Final = 56500
+_LIST: Final = (list, tuple)
+_BYTES: Final = (bytes, memoryview)
 
 TYPED_ARRAYS: Final[dict[int, np.dtype[np.generic]]] = {
     tag: np.dtype(code)
@@ -29,6 +31,9 @@ TYPED_ARRAYS: Final[dict[int, np.dtype[np.generic]]] = {
     }.items()
 }  # fmt: skip
 """Tag -> element type. 76 is reserved; 83 and 87 (float128) have no use here."""
+
+_NAMES: Final = {tag: dtype.name for tag, dtype in TYPED_ARRAYS.items()}
+"""Looked up here because a dtype makes its name anew each time."""
 
 ALGORITHMS: Final = {
     "bslz4": Codec.BSLZ4,
@@ -48,6 +53,7 @@ NUMBER_DTYPES: Final = frozenset(dtype.name for dtype in TYPED_ARRAYS.values())
 
 class _Elements(NamedTuple):
     dtype: np.dtype[np.generic]
+    name: str
     codec: Codec
     data: bytes | memoryview
 
@@ -73,8 +79,8 @@ def image(value: object, dtypes: Collection[str], max_pixels: int) -> Payload:
     if not 0 < math.prod(shape) <= max_pixels:
         raise Mismatch(f"an image of 1 to {max_pixels} pixels", Said(f"{shape[0]} x {shape[1]} pixels"))
     elements = _elements(content, "a typed array inside tag 40")
-    if elements.dtype.name not in dtypes:
-        raise Mismatch(f"pixels of type {', '.join(sorted(dtypes))}", Said(elements.dtype.name))
+    if elements.name not in dtypes:
+        raise Mismatch(f"pixels of type {', '.join(sorted(dtypes))}", Said(elements.name))
     return Payload(memoryview(elements.data), elements.codec, elements.dtype, (shape[0], shape[1]))
 
 
@@ -94,7 +100,7 @@ def array(value: object, max_elements: int) -> npt.NDArray[np.generic]:
         raise Mismatch("an array of numbers without compression", Said(f"{elements.codec} data"))
     size, rest = divmod(len(elements.data), elements.dtype.itemsize)
     if rest:
-        raise Mismatch(f"a whole number of {elements.dtype.name} elements", elements.data)
+        raise Mismatch(f"a whole number of {elements.name} elements", elements.data)
     if size > max_elements:
         raise Mismatch(f"at most {max_elements} numbers", Said(f"{size} numbers"))
     return np.frombuffer(elements.data, elements.dtype) if size else np.empty(0, elements.dtype)
@@ -102,7 +108,7 @@ def array(value: object, max_elements: int) -> npt.NDArray[np.generic]:
 
 def number_list(value: object, max_elements: int) -> npt.NDArray[np.int64 | np.uint64 | np.float64]:
     """A CBOR array of numbers as int64 (uint64 above its range) if all are integers, else float64."""
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, _LIST):
         raise Mismatch("an array of numbers", value)
     if len(value) > max_elements:
         raise Mismatch(f"at most {max_elements} numbers", Said(f"{len(value)} numbers"))
@@ -124,12 +130,12 @@ def number_list(value: object, max_elements: int) -> npt.NDArray[np.int64 | np.u
 
 def _dimensions(content: object) -> tuple[tuple[int, ...], object]:
     """(shape, elements) of the content of tag 40."""
-    if not isinstance(content, list | tuple) or len(content) != 2:
+    if not isinstance(content, _LIST) or len(content) != 2:
         raise Mismatch("tag 40 around [dimensions, elements]", content)
     dimensions, elements = content
     if is_array(dimensions) and dimensions.tag != TAG_ARRAY:
         dimensions = array(dimensions, 16).tolist()
-    if not isinstance(dimensions, list | tuple) or not 1 <= len(dimensions) <= 16:
+    if not isinstance(dimensions, _LIST) or not 1 <= len(dimensions) <= 16:
         raise Mismatch("1 to 16 dimensions in tag 40", dimensions)
     for size in dimensions:
         if type(size) is not int or not 0 <= size < 1 << 32:
@@ -140,14 +146,15 @@ def _dimensions(content: object) -> tuple[tuple[int, ...], object]:
 def _elements(value: object, expected: str) -> _Elements:
     if not isinstance(value, cbor2.CBORTag) or value.tag not in TYPED_ARRAYS:
         raise Mismatch(expected, value)
-    dtype = TYPED_ARRAYS[value.tag]
+    number = value.tag
+    dtype = TYPED_ARRAYS[number]
     content = value.value
-    if isinstance(content, bytes | memoryview):
-        return _Elements(dtype, Codec.NONE, content)
+    if isinstance(content, _BYTES):
+        return _Elements(dtype, _NAMES[number], Codec.NONE, content)
     if not isinstance(content, cbor2.CBORTag) or content.tag != TAG_COMPRESSED:
         raise Mismatch("a byte string or tag 56500 inside the typed array", content)
     parts = content.value
-    if not isinstance(parts, list | tuple) or len(parts) != 3 or not isinstance(parts[2], bytes | memoryview):
+    if not isinstance(parts, _LIST) or len(parts) != 3 or not isinstance(parts[2], _BYTES):
         raise Mismatch("tag 56500 around [algorithm, element size, byte string]", parts)
     algorithm, element_size, data = parts
     codec = ALGORITHMS.get(algorithm) if isinstance(algorithm, str) else None
@@ -155,4 +162,4 @@ def _elements(value: object, expected: str) -> _Elements:
         raise Mismatch(f"compression {', '.join(ALGORITHMS)}", algorithm)
     if codec is not Codec.LZ4 and element_size != dtype.itemsize:
         raise Mismatch(f"element size {dtype.itemsize} in tag 56500", element_size)
-    return _Elements(dtype, codec, data)
+    return _Elements(dtype, _NAMES[number], codec, data)

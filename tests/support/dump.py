@@ -1,6 +1,7 @@
 """Every object of an HDF5 file as one line of text: for golden files and for rules about all of them.
 
-What changes with the versions of programs or with the clock is shown as "*".
+What changes with the versions of programs or with the clock is shown as "*", and numbers are shown to 12
+digits: the last ones depend on the processor.
 
     /entry/instrument/detector/distance  f8 ()  contiguous  [m]
     /entry/data  NXdata  signal=str5 'data'
@@ -125,7 +126,10 @@ def _attributes(item: Object, skip: str) -> str:
 def _value(value: object) -> str:
     if isinstance(value, (bytes, str)):
         return repr(_text(value))
-    return str(np.asarray(value).tolist()).replace(" ", "")
+    array = np.asarray(value)
+    if array.dtype.kind == "f":
+        array = np.array([float(f"{v:.12g}") for v in array.flat]).reshape(array.shape)
+    return str(array.tolist()).replace(" ", "")
 
 
 def _text(value: object) -> str:

@@ -255,8 +255,10 @@ def test_threads_do_not_share_anything() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(work, chunks))
+        packed = list(pool.map(lambda i: compress(images[i % 4], Codec.BSLZ4), range(40)))
     for i, result in enumerate(results):
         assert all(same(pixels, images[i // len(PACKED)]) for pixels in result)
+    assert packed == [bytes(chunks[len(PACKED) * (i % 4)].data) for i in range(40)]
 
 
 def test_bszstd_without_the_filter_s_decoder(monkeypatch: pytest.MonkeyPatch) -> None:

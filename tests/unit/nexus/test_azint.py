@@ -29,6 +29,9 @@ SHAPE = (24, 40)
         ({"az_int_bin_to_q": TEN, "az_int_phi_bin_count": 0, "az_int_q_bin_count": 0}, (1, 10)),
         ({"az_int_phi_bin_count": 2, "az_int_q_bin_count": 3}, (2, 3)),
         ({"az_int_bin_number": 6, "az_int_phi_bin_count": 2}, (2, 3)),
+        ({"az_int_bin_number": 2**32 - 1}, None),
+        ({"az_int_phi_bin_count": 2**20, "az_int_q_bin_count": 2**20}, None),
+        ({"az_int_bin_to_q": TEN, "az_int_bin_number": 2**32 - 1}, (1, 10)),
     ],
 )
 def test_shape_of_a_profile(fields: dict[str, Any], shape: tuple[int, int] | None) -> None:

@@ -75,7 +75,16 @@ def test_scalars_are_0d_little_endian_with_the_unit_beside(file: h5py.File) -> N
 
 @pytest.mark.parametrize(
     ("value", "dtype"),
-    [(2**31, "i4"), (-1, "u4"), (2**64, "u8"), (1.5, "i4"), (float("inf"), "i8"), (float("nan"), "i8")],
+    [
+        (2**31, "i4"),
+        (-1, "u4"),
+        (2**64, "u8"),
+        (1.5, "i4"),
+        (float("inf"), "i8"),
+        (float("nan"), "i8"),
+        (1e39, "f4"),
+        (10**400, "f8"),
+    ],
 )
 def test_a_number_that_does_not_fit_is_never_changed_silently(
     file: h5py.File, value: float, dtype: str, warnings: list[str]
@@ -110,6 +119,9 @@ def test_arrays_keep_shape_and_lose_byte_order(file: h5py.File) -> None:
 
 def test_a_float_nan_stays_nan_and_a_uint64_keeps_its_last_bit(file: h5py.File) -> None:
     fields.scalar(file, "nan", float("nan"), "f4")
+    fields.scalar(file, "inf", float("inf"), "f4")
+    fields.array(file, "large", [1e39, 1.0], "f4")
+    assert file["large"][()].tolist() == [np.inf, 1.0]
     fields.scalar(file, "pulse", 2**64 - 1, "u8")
     assert np.isnan(file["nan"][()])
     assert int(file["pulse"][()]) == 2**64 - 1

@@ -1,0 +1,75 @@
+"""The files of a run as the writer thread sees them, in memory and with faults on request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jfwriter.session.orders import ClosedFile, FinishRun, RunReport, WriteImage
+from jfwriter.session.plan import RunPlan
+from jfwriter.wire.messages import CalibrationMessage
+
+
+@dataclass
+class Disk:
+    """What all fake runs have done, and what they shall do wrong."""
+
+    log: list[str] = field(default_factory=list)
+    raise_at: dict[str, Exception] = field(default_factory=dict)
+    """Entry of the log (e.g. "image 3") -> what is raised instead."""
+    may_write: threading.Event = field(default_factory=threading.Event)
+    """Images wait for it."""
+
+    def __post_init__(self) -> None:
+        self.may_write.set()
+
+    def make_files(self, plan: RunPlan, on_closed: Callable[[ClosedFile], None]) -> FakeFiles:
+        return FakeFiles(self, plan, on_closed)
+
+    def do(self, entry: str) -> None:
+        if entry in self.raise_at:
+            raise self.raise_at[entry]
+        self.log.append(entry)
+
+
+class FakeFiles:
+    """Follows `run_in_work.RunFiles`; an image counts 100 bytes."""
+
+    def __init__(self, disk: Disk, plan: RunPlan, on_closed: Callable[[ClosedFile], None]) -> None:
+        self._disk = disk
+        self._plan = plan
+        self._on_closed = on_closed
+        self._n_written = 0
+
+    def open(self) -> None:
+        self._disk.do(f"open {self._plan.prefix}")
+
+    def write_image(self, order: WriteImage) -> int:
+        self._disk.may_write.wait()
+        self._disk.do(f"image {order.image.image_id}")
+        self._n_written += 1
+        return 100
+
+    def write_calibration(self, message: CalibrationMessage) -> None:
+        self._disk.do(f"calibration {','.join(message.data)}")
+
+    def close_file(self, file_index: int) -> None:
+        self._disk.do(f"close {file_index}")
+        name = self._plan.data_file_name(file_index)
+        self._on_closed(ClosedFile(name, file_index, n_rows=4, n_written=4, size_bytes=400))
+
+    def finish(self, order: FinishRun) -> RunReport:
+        self._disk.do(f"finish {order.outcome}")
+        return RunReport(
+            plan=self._plan,
+            outcome=order.outcome,
+            reasons=order.reasons,
+            n_images=order.n_images,
+            n_written=self._n_written,
+            missing=order.missing,
+            dropped=order.dropped,
+        )
+
+    def abandon(self) -> None:
+        self._disk.do("abandon")

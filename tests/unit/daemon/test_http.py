@@ -1,0 +1,344 @@
+"""HTTP: every answer is what the description says, errors are JSON, GET changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import jsonschema
+import pytest
+import pytest_asyncio
+from openapi_spec_validator import validate
+from prometheus_client.parser import text_string_to_metric_families
+
+from jfwriter.daemon import http
+from jfwriter.daemon.openapi import description
+from jfwriter.daemon.page import Page
+from jfwriter.daemon.results import result_of_report
+from jfwriter.daemon.status import (
+    Announcements,
+    Health,
+    Input,
+    LastRun,
+    Notifications,
+    Republishing,
+    State,
+    Status,
+    Totals,
+)
+from jfwriter.errors import EndpointError
+from jfwriter.session.orders import Outcome, RunReport
+from jfwriter.session.planning import make_plan
+from jfwriter.settings import HttpSettings
+from tests.support import messages
+
+RESULT = result_of_report(
+    RunReport(
+        make_plan(messages.start(socket_number=1), messages.settings(), 1, 0.0),
+        Outcome.CANCELLED,
+        ("cancelled on request",),
+        n_images=10,
+        n_written=7,
+        missing=((3, 5),),
+        files=("scan1_data_000001.h5",),
+        dropped={"duplicate": 2},
+    ),
+    1e9,
+)
+TOTALS = Totals(
+    messages={"start": 1},
+    bad_messages={"not_a_map": 3},
+    ignored_fields=4,
+    images_received=10,
+    images_written=7,
+    images_dropped={"duplicate": 2},
+    messages_dropped={"duplicate": 2, "no_run": 1},
+    written_bytes=700,
+    files_closed=1,
+    runs={"complete": 1},
+    receiving_pauses=0,
+)
+IDLE = Status(
+    state=State.IDLE,
+    version="1.2.3",
+    uptime_s=1.5,
+    file_prefix=None,
+    run_name=None,
+    run_number=None,
+    socket_number=None,
+    format=None,
+    nimages=0,
+    images_expected=None,
+    images_received=0,
+    images_dropped={},
+    performance_MBs=0.0,
+    performance_Hz=0.0,
+    queue_bytes=0,
+    byte_budget_bytes=1 << 30,
+    receiving_paused=False,
+    oldest_image_age_s=0.0,
+    event_loop_lag_s=0.0,
+    files_closed=0,
+    last_files=[],
+    warnings=[],
+    inputs=[Input("tcp://dcu:5400", connected=False, multipart_messages=0, broken_connections=0)],
+    republish=None,
+    announcements=None,
+    notifications=Notifications(0, 0),
+    totals=TOTALS,
+    last_run=None,
+)
+WRITING = Status(
+    state=State.WRITING,
+    version="1.2.3",
+    uptime_s=1.5,
+    file_prefix="a/<b>&\ud800",
+    run_name="</script><script>alert(1)</script>",
+    run_number=2**64 - 1,
+    socket_number=0,
+    format="NXmxVDS",
+    nimages=7,
+    images_expected=10,
+    images_received=9,
+    images_dropped={"duplicate": 2},
+    performance_MBs=12.5,
+    performance_Hz=1000.0,
+    queue_bytes=5,
+    byte_budget_bytes=1 << 30,
+    receiving_paused=True,
+    oldest_image_age_s=0.5,
+    event_loop_lag_s=0.001,
+    files_closed=1,
+    last_files=["a/b_data_000001.h5"],
+    warnings=["no message for 75 s"],
+    inputs=[Input("tcp://dcu:5400", connected=True, multipart_messages=1, broken_connections=2)],
+    republish=Republishing("tcp://0.0.0.0:5500", 9, 1, 0),
+    announcements=Announcements("tcp://0.0.0.0:5600", 1),
+    notifications=Notifications(1, 1),
+    totals=TOTALS,
+    last_run=RESULT,
+)
+
+
+class FakeDaemon:
+    def __init__(self) -> None:
+        self.now = IDLE
+        self.problems: list[str] = []
+        self.result: LastRun | None = None
+        self.cancelling = asyncio.Event()
+        self.may_finish = asyncio.Event()
+        self.may_finish.set()
+        self.error: Exception | None = None
+
+    def status(self) -> Status:
+        if self.error is not None:
+            raise self.error
+        return self.now
+
+    async def health(self) -> Health:
+        return Health(healthy=not self.problems, problems=self.problems)
+
+    async def cancel(self) -> LastRun | None:
+        self.cancelling.set()
+        await self.may_finish.wait()
+        return self.result
+
+
+class Client:
+    """Asks a real server, and holds every answer against the description."""
+
+    def __init__(self, session: aiohttp.ClientSession, daemon: FakeDaemon) -> None:
+        self._session = session
+        self.daemon = daemon
+        self.description: dict[str, Any] = json.loads(json.dumps(description()))
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any, aiohttp.ClientResponse]:
+        async with self._session.request(method, path, **options) as reply:
+            body = await reply.read()
+            if reply.content_type == "application/json" and body:
+                data = json.loads(body)
+                self._check(method, path, reply.status, data)
+                return reply.status, data, reply
+            return reply.status, body, reply
+
+    def _check(self, method: str, path: str, status: int, data: Any) -> None:
+        operation = self.description["paths"].get(path, {}).get(method.lower())
+        response = {"$ref": "#/components/schemas/ErrorReply"}
+        if operation is not None:
+            replies = operation["responses"]
+            response = replies.get(str(status), replies["default"])["content"]["application/json"]["schema"]
+        jsonschema.validate(data, {**response, "components": self.description["components"]})
+
+
+@pytest_asyncio.fixture
+async def client() -> AsyncIterator[Client]:
+    daemon = FakeDaemon()
+    listener = http.bind(HttpSettings(port=0))
+    server = http.HttpServer(listener, daemon)
+    await server.start()
+    async with aiohttp.ClientSession(http.endpoint(listener)) as session:
+        yield Client(session, daemon)
+    await server.close()
+
+
+def test_the_description_is_openapi() -> None:
+    validate(json.loads(json.dumps(description())))
+
+
+@pytest.mark.parametrize("now", [IDLE, WRITING], ids=["idle", "writing"])
+async def test_status(client: Client, now: Status) -> None:
+    client.daemon.now = now
+    status, data, reply = await client.ask("GET", "/status")
+    assert status == 200
+    assert data["state"] == now.state.value
+    assert data["run_number"] == now.run_number
+    assert reply.headers["Cache-Control"] == "no-store"
+    assert set(data) == set(client.description["components"]["schemas"]["Status"]["required"])
+
+
+async def test_the_fields_that_scripts_rely_on(client: Client) -> None:
+    client.daemon.now = WRITING
+    _, data, _ = await client.ask("GET", "/status")
+    assert {
+        "state", "file_prefix", "run_name", "run_number", "socket_number", "nimages", "images_expected",
+        "images_received", "images_dropped", "performance_MBs", "performance_Hz", "queue_bytes",
+        "oldest_image_age_s", "format", "files_closed", "last_run", "version",
+    } <= set(data)  # fmt: skip
+    assert data["last_run"]["missing"] == [[3, 5]]
+
+
+async def test_health(client: Client) -> None:
+    assert (await client.ask("GET", "/health"))[:2] == (200, {"healthy": True, "problems": []})
+    client.daemon.problems = ["no space left", "the writer is being stopped"]
+    assert (await client.ask("GET", "/health"))[:2] == (
+        503,
+        {"error": "unhealthy", "message": "no space left; the writer is being stopped"},
+    )
+
+
+async def test_cancel_without_a_run(client: Client) -> None:
+    assert (await client.ask("POST", "/cancel"))[:2] == (409, {"error": "idle", "message": "no run is open"})
+
+
+async def test_cancel_answers_when_the_run_is_finalized(client: Client) -> None:
+    client.daemon.result = RESULT
+    client.daemon.may_finish.clear()
+    answer = asyncio.create_task(client.ask("POST", "/cancel"))
+    await client.daemon.cancelling.wait()
+    assert (await client.ask("GET", "/status"))[0] == 200
+    assert not answer.done()
+    client.daemon.may_finish.set()
+    status, data, _ = await answer
+    assert (status, data["outcome"], data["images_written"]) == (200, "cancelled", 7)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_only_post_cancels(client: Client, method: str) -> None:
+    status, _, reply = await client.ask(method, "/cancel")
+    assert status == 405
+    assert reply.headers["Allow"] == "POST"
+    assert reply.content_type == "application/json"
+    assert not client.daemon.cancelling.is_set()
+
+
+@pytest.mark.parametrize("path", ["/status", "/health", "/metrics", "/openapi.json", "/"])
+async def test_nothing_else_takes_a_post(client: Client, path: str) -> None:
+    status, data, reply = await client.ask("POST", path)
+    assert (status, data["error"]) == (405, "method_not_allowed")
+    assert "GET" in reply.headers["Allow"]
+
+
+@pytest.mark.parametrize("path", ["/x", "/status/", "/runs/..%2f..%2fetc", "/%00", "/cancel/x"])
+async def test_what_is_not_there(client: Client, path: str) -> None:
+    status, data, _ = await client.ask("GET", path)
+    assert (status, data["error"]) == (404, "not_found")
+    assert "etc" not in data["message"]
+
+
+async def test_a_large_body_is_refused(client: Client) -> None:
+    status, data, _ = await client.ask("POST", "/cancel", data=bytes(1 << 20))
+    assert (status, data["error"]) == (413, "too_large")
+    assert not client.daemon.cancelling.is_set()
+
+
+async def test_a_bug_is_told_without_its_traceback(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    client.daemon.error = RuntimeError("/secret/path")
+    status, data, _ = await client.ask("GET", "/status")
+    assert (status, data["error"]) == (500, "bug")
+    assert "secret" not in json.dumps(data)
+    assert "/secret/path" in caplog.text
+
+
+async def test_metrics_are_prometheus_text(client: Client) -> None:
+    client.daemon.now = WRITING
+    status, body, reply = await client.ask("GET", "/metrics")
+    assert status == 200
+    assert reply.content_type == "text/plain"
+    families = {family.name: family for family in text_string_to_metric_families(body.decode())}
+    assert families["jfwriter_images_written"].samples[0].value == 7
+    assert families["jfwriter_images_written"].type == "counter"
+    (dropped,) = families["jfwriter_images_dropped"].samples
+    assert (dropped.name, dropped.labels, dropped.value) == (
+        "jfwriter_images_dropped_total", {"reason": "duplicate"}, 2,
+    )  # fmt: skip
+    states = {s.labels["state"]: s.value for s in families["jfwriter_state"].samples}
+    assert states == {"idle": 0, "writing": 1, "finalizing": 0, "draining": 0}
+    assert families["jfwriter_queue_bytes"].samples[0].value == 5
+    assert "process_resident_memory_bytes" in families
+
+
+async def test_metrics_of_an_idle_writer(client: Client) -> None:
+    _, body, _ = await client.ask("GET", "/metrics")
+    assert list(text_string_to_metric_families(body.decode()))
+
+
+async def test_the_description_names_all_there_is(client: Client) -> None:
+    status, data, _ = await client.ask("GET", "/openapi.json")
+    assert status == 200
+    assert data == client.description
+    for path, operations in data["paths"].items():
+        for method in operations:
+            status, _, _ = await client.ask(method.upper(), path)
+            assert str(status) in operations[method]["responses"]
+
+
+async def test_the_page_needs_nothing_from_outside(client: Client) -> None:
+    status, body, reply = await client.ask("GET", "/")
+    assert (status, reply.content_type) == (200, "text/html")
+    html = body.decode()
+    assert "http://" not in html
+    assert "https://" not in html
+    assert not re.search(r"""(src|@import|url\()\s*=?\s*["']?[a-z/]""", html)
+    policy = reply.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_the_page_puts_no_text_into_markup() -> None:
+    html = Page().html.decode()
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", html)
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    listener = http.bind(HttpSettings(port=0))
+    port = listener.getsockname()[1]
+    with listener, pytest.raises(EndpointError, match=f"HTTP: cannot bind 127.0.0.1 port {port}"):
+        http.bind(HttpSettings(port=port))
+
+
+def test_a_foreign_host_is_named() -> None:
+    with pytest.raises(EndpointError, match="cannot bind"):
+        http.bind(HttpSettings(port=0, host="203.0.113.1"))
+
+
+def test_the_url_of_an_ipv6_listener() -> None:
+    try:
+        listener = http.bind(HttpSettings(port=0, host="::1"))
+    except EndpointError:
+        pytest.skip("no IPv6 here")
+    with listener:
+        assert http.endpoint(listener).startswith("http://[::1]:")

@@ -1,0 +1,166 @@
+"""Log lines: one record one line, nothing of the wire breaks out, a reader that stops stops nobody."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jfwriter.daemon import logs
+from jfwriter.daemon.wire_log import BURST_LINES, WireLog
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run 'x'", "run 'x'"),
+        ("a\nb", r"a\nb"),
+        ("a\x1b[31mb\x07", r"a\x1b[31mb\x07"),
+        ("right\u202eleft", r"right\u202eleft"),
+        ("line\u2028end", r"line\u2028end"),
+        ("\ud800", r"\ud800"),
+        ("Å µ 漢", "Å µ 漢"),
+    ],
+)
+def test_only_printable_text_is_logged(text: str, shown: str) -> None:
+    assert logs.printable(text) == shown
+
+
+def test_a_huge_text_is_cut() -> None:
+    shown = logs.printable("x" * 1_000_000)
+    assert len(shown) < 5000
+    assert shown.endswith("(1000000 characters)")
+
+
+def record(message: str, *, error: BaseException | None = None) -> logging.LogRecord:
+    info = None if error is None else (type(error), error, error.__traceback__)
+    return logging.LogRecord("jfwriter.x", logging.WARNING, __file__, 1, "%s", (message,), info)
+
+
+def test_a_line_has_time_and_level() -> None:
+    line = logs.LineFormatter(journal=False).format(record("hello"))
+    assert line.endswith(" WARNING hello")
+    assert line[:2] == "20"
+
+
+def test_under_journald_a_line_has_its_priority_and_no_time() -> None:
+    assert logs.LineFormatter(journal=True).format(record("hello")) == "<4>hello"
+
+
+def test_each_line_of_a_traceback_is_marked() -> None:
+    try:
+        raise ValueError("from the wire\n<0>forged\x1b")
+    except ValueError as error:
+        lines = logs.LineFormatter(journal=True).format(record("broken", error=error)).split("\n")
+    assert lines[0] == "<4>broken"
+    assert all(line.startswith("<4>| ") for line in lines[1:])
+    assert lines[-1] == r"<4>| <0>forged\x1b"
+
+
+def test_the_journal_is_recognized_by_its_inode(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        assert logs._is_journal(stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+        assert not logs._is_journal(stream, {"JOURNAL_STREAM": "1:2"})
+        assert not logs._is_journal(stream, {})
+    assert not logs._is_journal(io.StringIO(), {"JOURNAL_STREAM": "1:2"})
+
+
+class StoppedStream(io.StringIO):
+    """Nobody reads it until `read_again` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_again = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.read_again.wait()
+        return super().write(text)
+
+
+@pytest.fixture
+def stopped() -> Iterator[StoppedStream]:
+    stream = StoppedStream()
+    yield stream
+    stream.read_again.set()
+
+
+def test_a_stopped_reader_stops_nobody_and_what_is_lost_is_counted(stopped: StoppedStream) -> None:
+    handler = logs.BackgroundHandler(stopped, logs.LineFormatter(journal=True))
+    n_lines = logs.MAX_WAITING_LINES + 50
+    for i in range(n_lines):
+        handler.emit(record(f"line {i}"))
+    stopped.read_again.set()
+    handler.finish(timeout_s=20)
+    lines = stopped.getvalue().splitlines()
+    lost = [line for line in lines if "log lines were lost" in line]
+    assert lines[0] == "<4>line 0"
+    assert len(lines) - len(lost) + sum(int(line.split()[0]) for line in lost) == n_lines
+    assert lost
+
+
+def test_a_reader_that_never_comes_back_does_not_hold_the_end(stopped: StoppedStream) -> None:
+    handler = logs.BackgroundHandler(stopped, logs.LineFormatter(journal=True))
+    handler.emit(record("line"))
+    handler.finish(timeout_s=0.05)
+    assert stopped.getvalue() == ""
+
+
+def test_a_closed_stream_is_no_error() -> None:
+    stream = io.StringIO()
+    stream.close()
+    handler = logs.BackgroundHandler(stream, logs.LineFormatter(journal=True))
+    handler.emit(record("line"))
+    handler.finish()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def wire_log(caplog: pytest.LogCaptureFixture, clock: Clock) -> WireLog:
+    caplog.set_level(logging.DEBUG)
+    return WireLog(logging.getLogger("test.wire"), clock)
+
+
+def test_each_thing_is_said_once_per_run(wire_log: WireLog, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        wire_log.once(logging.WARNING, "a", "first")
+        wire_log.once(logging.WARNING, "b", "second")
+    assert caplog.messages == ["first", "second"]
+    wire_log.new_run()
+    wire_log.once(logging.WARNING, "a", "first")
+    assert caplog.messages == ["first", "second", "first"]
+
+
+def test_a_flood_of_runs_is_cut_and_counted(
+    wire_log: WireLog, caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    for i in range(BURST_LINES + 500):
+        wire_log.new_run()
+        wire_log.once(logging.WARNING, "a", f"run {i}")
+    assert len(caplog.messages) == BURST_LINES
+    clock.now += 1.0
+    wire_log.say(logging.INFO, "later")
+    assert caplog.messages[-2:] == ["500 log lines about messages were left out", "later"]
+
+
+def test_a_sender_that_invents_reasons_fills_no_memory(wire_log: WireLog, clock: Clock) -> None:
+    for i in range(5000):
+        clock.now += 1.0
+        wire_log.once(logging.DEBUG, ("type", i), "unknown type")
+    assert len(wire_log._said) <= 1000

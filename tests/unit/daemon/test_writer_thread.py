@@ -1,0 +1,259 @@
+"""The writer thread: orders in order, faults as events, memory given back, and an end that always comes."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jfwriter.daemon.budget import ByteBudget
+from jfwriter.daemon.writer_events import (
+    FileClosed,
+    ImageLost,
+    RunFailed,
+    RunFinished,
+    WriterDied,
+    WriterEnded,
+    WriterEvent,
+)
+from jfwriter.daemon.writer_thread import Job, WriterOrder, WriterThread
+from jfwriter.errors import PayloadError, RunRefused, StorageError
+from jfwriter.payload import Codec, Payload
+from jfwriter.session.orders import (
+    CloseFile,
+    FinishRun,
+    OpenRun,
+    Outcome,
+    WriteCalibration,
+    WriteImage,
+)
+from jfwriter.session.plan import RunPlan
+from jfwriter.session.planning import make_plan
+from tests.support import messages
+from tests.support.fake_files import Disk
+
+
+class Thread:
+    """A writer thread on a fake disk, and what it told."""
+
+    def __init__(self) -> None:
+        self.disk = Disk()
+        self.events: list[WriterEvent] = []
+        self.ended = threading.Event()
+        self.budget = ByteBudget(1 << 20, lambda: None)
+        self.writer = WriterThread(self.disk.make_files, self.on_events, self.budget)
+        self.writer.start()
+
+    def on_events(self) -> None:
+        self.events += self.writer.take_events()
+        if self.events and isinstance(self.events[-1], WriterEnded):
+            self.ended.set()
+
+    def put(self, *orders: WriterOrder) -> None:
+        self.budget.charge(10)
+        self.writer.put(Job(orders, 10, time.monotonic()))
+
+    def end(self) -> list[WriterEvent]:
+        """All events but the last one."""
+        self.writer.stop()
+        return self.wait()
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    def wait(self) -> list[WriterEvent]:
+        assert self.ended.wait(20)
+        assert isinstance(self.events[-1], WriterEnded)
+        return self.events[:-1]
+
+
+@pytest.fixture
+def thread() -> Iterator[Thread]:
+    thread = Thread()
+    yield thread
+    thread.disk.may_write.set()
+    thread.writer.abort()
+    assert thread.ended.wait(20)
+
+
+def plan(serial: int = 1, **fields: Any) -> RunPlan:
+    return make_plan(messages.start(serial, **fields), messages.settings(), serial, 0.0)
+
+
+def write(image_id: int) -> WriteImage:
+    return WriteImage(image_id // 4, image_id % 4, messages.image(image_id))
+
+
+def finish(outcome: Outcome = Outcome.COMPLETE, n_images: int = 10) -> FinishRun:
+    return FinishRun(n_images=n_images, missing=(), end=None, outcome=outcome)
+
+
+def test_orders_are_done_in_order(thread: Thread) -> None:
+    thread.put(OpenRun(plan()))
+    thread.put(WriteCalibration(messages.calibration()))
+    for i in range(3):
+        thread.put(write(i))
+    thread.put(write(3), CloseFile(0))
+    thread.put(finish(), OpenRun(plan(2)))
+    thread.put(finish(Outcome.CANCELLED))
+    events = thread.end()
+    assert thread.disk.log == [
+        "open scan1", "calibration pedestal_g0", "image 0", "image 1", "image 2", "image 3", "close 0",
+        "finish complete", "open scan2", "finish cancelled",
+    ]  # fmt: skip
+    assert [type(event) for event in events] == [FileClosed, RunFinished, RunFinished]
+    assert thread.budget.used_bytes == 0
+    progress = thread.writer.progress
+    assert (progress.total_written, progress.total_bytes) == (4, 400)
+    assert (progress.serial, progress.n_written) == (2, 0)
+
+
+def test_an_image_that_cannot_be_stored_is_lost_alone(thread: Thread) -> None:
+    thread.disk.raise_at["image 1"] = PayloadError("file_closed", "too late")
+    thread.put(OpenRun(plan()))
+    for i in range(3):
+        thread.put(write(i))
+    thread.put(finish())
+    lost, finished = thread.end()
+    assert lost == ImageLost(1, 1, "file_closed", "too late")
+    assert isinstance(finished, RunFinished)
+    assert finished.report.n_written == 2
+    assert "image 2" in thread.disk.log
+
+
+@pytest.mark.parametrize("where", ["open scan1", "image 1", "close 0", "calibration pedestal_g0"])
+def test_a_run_that_fails_lets_go_and_the_next_one_is_written(thread: Thread, where: str) -> None:
+    thread.disk.raise_at[where] = StorageError("no_space", "scan1_data_000001.h5: No space left on device")
+    thread.put(OpenRun(plan()))
+    thread.put(WriteCalibration(messages.calibration()))
+    for i in range(3):
+        thread.put(write(i))
+    thread.put(write(3), CloseFile(0))
+    thread.put(write(4))
+    thread.put(finish())
+    thread.put(OpenRun(plan(2)))
+    thread.put(write(0))
+    thread.put(finish())
+    events = thread.end()
+    failed = [event for event in events if isinstance(event, RunFailed)]
+    assert failed == [RunFailed(1, "no_space", "scan1_data_000001.h5: No space left on device")]
+    first, second = (event.report for event in events if isinstance(event, RunFinished))
+    assert first.outcome is Outcome.FAILED
+    assert first.reasons == ("no_space: scan1_data_000001.h5: No space left on device",)
+    assert second.outcome is Outcome.COMPLETE
+    assert thread.disk.log.count("abandon") == 1
+    assert "image 4" not in thread.disk.log
+    assert thread.disk.log[-3:] == ["open scan2", "image 0", "finish complete"]
+    assert thread.budget.used_bytes == 0
+
+
+def test_images_that_a_failed_run_did_not_take_are_missing(thread: Thread) -> None:
+    thread.disk.raise_at["image 1"] = StorageError("io_error", "bad disk")
+    thread.put(OpenRun(plan()))
+    for i in (0, 1, 2, 5):
+        thread.put(write(i))
+    thread.put(finish())
+    report = next(event.report for event in thread.end() if isinstance(event, RunFinished))
+    assert report.missing == ((1, 2), (5, 5))
+
+
+def test_a_refusal_at_the_opening_is_a_failed_run(thread: Thread) -> None:
+    thread.disk.raise_at["open scan1"] = RunRefused("exists", "scan1_master.h5 stands there")
+    thread.put(OpenRun(plan()))
+    thread.put(finish())
+    failed, finished = thread.end()
+    assert failed == RunFailed(1, "exists", "scan1_master.h5 stands there")
+    assert isinstance(finished, RunFinished)
+    assert finished.report.outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize("where", ["open scan1", "image 1", "close 0", "finish complete"])
+def test_a_bug_ends_the_thread_and_is_told(thread: Thread, where: str) -> None:
+    thread.disk.raise_at[where] = ZeroDivisionError("division by zero")
+    thread.put(OpenRun(plan()))
+    thread.put(write(0))
+    thread.put(write(1), CloseFile(0))
+    thread.put(finish())
+    events = thread.wait()
+    assert events[-1] == WriterDied("ZeroDivisionError: division by zero")
+    assert thread.disk.log[-1] == "abandon"
+
+
+def test_an_order_without_a_run_is_a_bug(thread: Thread) -> None:
+    thread.put(write(0))
+    (died,) = thread.wait()
+    assert isinstance(died, WriterDied)
+
+
+def test_events_hold_no_exception(thread: Thread) -> None:
+    error = StorageError("io_error", "bad disk")
+    thread.disk.raise_at["image 0"] = error
+    thread.put(OpenRun(plan()))
+    thread.put(write(0))
+    thread.put(finish())
+    thread.end()
+    assert all(error not in gc.get_referents(event) for event in thread.events)
+
+
+def test_an_abort_drops_what_waits_and_lets_go_of_the_files(thread: Thread) -> None:
+    thread.disk.may_write.clear()
+    thread.put(OpenRun(plan()))
+    for i in range(5):
+        thread.put(write(i))
+    thread.put(finish())
+    thread.wait_until(lambda: "open scan1" in thread.disk.log)
+    thread.writer.abort()
+    thread.disk.may_write.set()
+    assert thread.wait() == []
+    assert thread.disk.log[-1] == "abandon"
+    assert "image 4" not in thread.disk.log
+
+
+def test_a_stop_in_an_open_run_lets_go_of_its_files(thread: Thread) -> None:
+    thread.put(OpenRun(plan()))
+    thread.put(write(0))
+    thread.end()
+    assert thread.disk.log[-1] == "abandon"
+
+
+class Frame(bytearray):
+    """Stands for a received frame; can be watched."""
+
+
+def test_a_frame_lives_until_its_image_is_written_and_no_longer(thread: Thread) -> None:
+    frame = Frame(24)
+    alive = weakref.ref(frame)
+    payload = Payload(memoryview(frame).toreadonly(), Codec.NONE, np.dtype("<u2"), (3, 4))
+    thread.disk.may_write.clear()
+    thread.put(OpenRun(plan()))
+    thread.put(WriteImage(0, 0, messages.image(0, channels={"default": payload})))
+    del frame, payload
+    assert alive() is not None
+    thread.disk.may_write.set()
+    # The thread waits for its next order then, and must not hold the last one.
+    thread.wait_until(lambda: alive() is None)
+
+
+def test_what_is_in_work_can_be_seen(thread: Thread) -> None:
+    progress = thread.writer.progress
+    thread.disk.may_write.clear()
+    thread.put(OpenRun(plan()))
+    before = time.monotonic()
+    thread.put(write(0))
+    thread.wait_until(lambda: (progress.current or (0, 0))[0] >= before)
+    assert progress.current is not None
+    arrived_at, began_at = progress.current
+    assert before <= arrived_at <= began_at <= time.monotonic()
+    thread.disk.may_write.set()
+    thread.put(finish())
+    thread.end()
+    assert progress.current is None
