@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.nexus.fields import AttributeValue
-from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
 
 Pixels = npt.NDArray[np.generic]
@@ -75,10 +74,3 @@ class ImagePlugin(Protocol):
 
     def configured(self) -> tuple[StoredDataset, ...]:
         """What the start message alone promises: mapped in the master even if no file here holds it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PluginContext:
-    """What a plugin is made from."""
-
-    plan: RunPlan

@@ -8,11 +8,12 @@ import numpy as np
 
 from jfwriter.nexus.fields import AttributeValue
 from jfwriter.plugins.columns import Column, ColumnPlugin
-from jfwriter.plugins.values import Unfit
+from jfwriter.plugins.values import Unfit, integer
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage, Rational
 
 U8_MAX = int(np.iinfo(np.uint64).max)
+COUNT = integer("u8")
 
 
 class Clock:
@@ -48,10 +49,11 @@ def _number(image: ImageMessage) -> object:
 def _efficiency(image: ImageMessage) -> object:
     if image.data_collection_efficiency is not None:
         return image.data_collection_efficiency
-    expected, received = image.packets_expected, image.packets_received
-    if expected is None or received is None or not 0 < expected <= U8_MAX or not 0 <= received <= U8_MAX:
+    try:
+        expected, received = COUNT(image.packets_expected), COUNT(image.packets_received)
+    except Unfit:
         return None
-    return received / expected
+    return received / expected if expected else None
 
 
 def detector(plan: RunPlan) -> ColumnPlugin:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from jfwriter.plugins.columns import Column, ColumnPlugin
 from jfwriter.plugins.values import ascii_text, rows_of, vector
 from jfwriter.session.plan import RunPlan
@@ -21,7 +19,7 @@ def indexing_is_on(plan: RunPlan) -> bool:
 
 def _unit_cell(image: ImageMessage) -> object:
     cell = image.indexing_unit_cell
-    return None if cell is None else np.array([getattr(cell, name) for name in CELL_FIELDS])
+    return None if cell is None else [getattr(cell, name) for name in CELL_FIELDS]
 
 
 def mx(plan: RunPlan) -> ColumnPlugin:

@@ -73,6 +73,8 @@ class SpotsPlugin:
         spots = image.spots
         if spots is None:
             return None
+        if len(spots.intensity) != len(spots.x):  # then nothing says which are the strongest
+            return SpotRow(spots, np.arange(self._n_max) if len(spots.x) > self._n_max else None)
         return SpotRow(spots, strongest(spots.intensity, self._n_max))
 
     def open_file(self, entry: h5py.Group, capacity: int) -> FileRows:

@@ -24,7 +24,7 @@ Convert = Callable[[object], object]
 """Gives the value to store. Raises Unfit."""
 
 
-def integer(dtype: npt.DTypeLike) -> Convert:
+def integer(dtype: npt.DTypeLike) -> Callable[[object], int]:
     """For integers and booleans within the range of `dtype`."""
     limits = np.iinfo(np.dtype(dtype))
     low, high = int(limits.min), int(limits.max)
@@ -42,14 +42,16 @@ def integer(dtype: npt.DTypeLike) -> Convert:
     return convert
 
 
-def floating(dtype: npt.DTypeLike) -> Convert:
+def floating(dtype: npt.DTypeLike) -> Callable[[object], float]:
     """For numbers within the range of `dtype`; NaN is a value, infinity is not."""
     high = float(np.finfo(np.dtype(dtype)).max)
 
     def convert(value: object) -> float:
+        if isinstance(value, (str, bytes)):
+            raise Unfit
         try:
             number = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, ArithmeticError):
             raise Unfit from None
         if -high <= number <= high or math.isnan(number):
             return number
@@ -74,7 +76,7 @@ def vector(dtype: npt.DTypeLike, length: int) -> Convert:
     stored = np.dtype(dtype)
 
     def convert(value: object) -> Array:
-        array = np.asarray(value)
+        array = _as_array(value)
         if array.shape != (length,):
             raise Unfit
         return _whole(array, stored)
@@ -87,7 +89,7 @@ def rows_of(dtype: npt.DTypeLike, n_rows: int, length: int) -> Convert:
     stored = np.dtype(dtype)
 
     def convert(value: object) -> Array:
-        array = np.asarray(value)
+        array = _as_array(value)
         if array.ndim != 2 or array.shape[1] != length:
             raise Unfit
         padded = np.full((n_rows, length), np.nan, stored)
@@ -138,6 +140,13 @@ def _as_integer(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> 
         if not n_bad:
             return array.astype(dtype), 0
         return np.where(bad, np.asarray(sentinel, dtype), array.astype(dtype)), n_bad
+
+
+def _as_array(value: object) -> Array:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:  # lists of lists of different lengths
+        raise Unfit from error
 
 
 def _whole(array: Array, dtype: np.dtype[np.generic]) -> Array:

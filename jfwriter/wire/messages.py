@@ -3,7 +3,6 @@
 Absent fields are `None`. Every value here has passed its converter (`wire.fields`): a number is finite
 unless its docstring says otherwise, and a field that came with a wrong type is absent and listed in
 `problems`. Only the fields without a default are essential: a message that lacks one is refused.
-Arrays are read-only where they are views into the message.
 """
 
 from __future__ import annotations
@@ -248,10 +247,7 @@ class ImageMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndMessage:
-    """End of a run. `max_image_number` counts from 1, 0: no image. Lattices in Å, background in photons.
-
-    The profiles of `az_int_result` may hold NaN.
-    """
+    """End of a run. `max_image_number` counts from 1, 0: no image. `az_int_result` may hold NaN."""
 
     series_id: int
     series_unique_id: str | None = None

@@ -23,12 +23,10 @@ Numbers = npt.NDArray[np.int64]
 
 LARGE_BYTES = 64
 """Byte strings from this length on are left where they are."""
-MAX_ITEMS = 1 << 22
-"""Data items of one message. Bounds the time of a scan and the Python objects that a message can ask for."""
-MAX_CONTAINERS = 1 << 18
-"""Arrays, maps and tags of one message outside its tables."""
-CUT_BYTES_TAG = 0xEEEE
-CUT_TABLE_TAG = 0xEEEF
+MAX_ITEMS, MAX_CONTAINERS = 1 << 22, 1 << 18
+"""Data items of one message; arrays, maps and tags of one message outside its tables. They bound the time of
+a scan, and the Python objects that a message can ask for."""
+CUT_BYTES_TAG, CUT_TABLE_TAG = 0xEEEE, 0xEEEF
 """The private tags; a sender that uses them is refused like for any unknown tag."""
 
 
@@ -54,14 +52,13 @@ class Status(enum.IntEnum):
 _OK, _MORE_SCRATCH, _MORE_CUTS, _TRUNCATED, _TRAILING, _RESERVED, _BAD_BREAK = range(7)
 _BAD_CHUNK, _BAD_KEY, _TAG_REFUSED, _TOO_DEEP, _TOO_LARGE, _TOO_MANY_ITEMS = range(7, 13)
 
-_UNSIGNED, _BYTES, _TEXT, _LIST, _DICT, _TAGGED, _OTHER = 0, 2, 3, 4, 5, 6, 7
-"""Major types."""
+_UNSIGNED, _BYTES, _TEXT, _LIST, _DICT, _TAGGED, _OTHER = 0, 2, 3, 4, 5, 6, 7  # major types
 _ARRAY, _MAP, _TAG, _OPEN_BYTES, _OPEN_TEXT, _OPEN_ARRAY, _OPEN_MAP = range(7)
 """What an open container is: the first three count down what is missing, the others up what has come."""
-_BREAK, _UNDEFINED, _NULL, _INDEFINITE = 0xFF, 0xF7, 0xF6, 31
-_HUGE, _CUT_SIZE = 0x7FFF_FFFF_FFFF_FFFF, 8
-_SPOTS, _IMAGES = np.frombuffer(b"spots", np.uint8), np.frombuffer(b"images", np.uint8)
-_REFLECTIONS = np.frombuffer(b"reflections", np.uint8)
+_BREAK, _UNDEFINED, _NULL, _INDEFINITE, _HUGE = 0xFF, 0xF7, 0xF6, 31, 0x7FFF_FFFF_FFFF_FFFF
+_CUT_SIZE = 8
+_TABLE_NAMES = (b"spots", b"images", b"reflections")
+_SPOTS, _IMAGES, _REFLECTIONS = (np.frombuffer(name, np.uint8) for name in _TABLE_NAMES)
 
 
 @helper
@@ -114,13 +111,15 @@ def _flush(data: Bytes, start: int, stop: int, scratch: Bytes, used: int, extra:
 
 
 @helper
-def _write_cut(scratch: Bytes, at: int, tag: int, index: int) -> None:
+def _write_cut(scratch: Bytes, at: int, tag: int, index: int) -> int:
+    """A private tag around an index of 32 bits, `_CUT_SIZE` bytes; the used bytes."""
     scratch[at] = 0xD9
     scratch[at + 1] = tag >> 8
     scratch[at + 2] = tag & 0xFF
     scratch[at + 3] = 0x1A
     for i in range(4):
         scratch[at + 4 + i] = (index >> (24 - 8 * i)) & 0xFF
+    return at + _CUT_SIZE
 
 
 @helper
@@ -184,9 +183,7 @@ def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state 
     position = 3 if n >= 3 and data[0] == 0xD9 and data[1] == 0xD9 and data[2] == 0xF7 else 0
     copied = position  # everything before this offset is in the splice or left out of it
     used = 0
-    n_cuts = 0
-    n_items = 0
-    n_containers = 0
+    n_cuts = n_items = n_containers = 0
     depth = 0
     table = -1  # index of the cut of the table that is open
     table_follows = False
@@ -230,8 +227,7 @@ def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state 
                         return -used
                     if n_cuts == cuts.shape[0]:
                         return _MORE_CUTS
-                    _write_cut(scratch, used, CUT_BYTES_TAG, n_cuts)
-                    used += _CUT_SIZE
+                    used = _write_cut(scratch, used, CUT_BYTES_TAG, n_cuts)
                     cuts[n_cuts, 0] = position + head
                     cuts[n_cuts, 1] = body
                     n_cuts += 1
@@ -247,8 +243,7 @@ def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state 
                         return -used
                     if n_cuts == cuts.shape[0]:
                         return _MORE_CUTS
-                    _write_cut(scratch, used, CUT_TABLE_TAG, n_cuts)
-                    used += _CUT_SIZE
+                    used = _write_cut(scratch, used, CUT_TABLE_TAG, n_cuts)
                     cuts[n_cuts, 0] = position
                     table = n_cuts
                     n_cuts += 1

@@ -61,7 +61,8 @@ def test_every_option_has_its_place() -> None:
         "--distinct", "0", "--flavour", "stream2", "--channels", "2", "--rotation", "-0.5",
         "--start_angle", "30", "--wavelength", "0.9", "--distance-mm", "150", "--beam-center=10,20.5",
         "--frame-time", "0.5", "--no-calibration", "--reflections", "--no-spots", "--prefix", "a/b",
-        "--format", "NXmxIntegrated", "--images-per-file", "0", "--overwrite", "--run-name", "x", "--run-number", "9",
+        "--format", "NXmxIntegrated", "--images-per-file", "0", "--overwrite",
+        "--run-name", "x", "--run-number", "9",
     )  # fmt: skip
     assert (found.detector.name, found.dtype, found.codec) == ("eiger2-4m", np.int32, Codec.BSZSTD)
     assert (found.n_images, found.seed, found.n_different, found.n_channels) == (8, 3, 8, 2)

@@ -90,6 +90,13 @@ def test_a_column_of_another_length_or_range_is_no_reason_to_stop(one_file: OneF
     assert one_file.problems == {"/entry/MX/peakYPosRaw": 1, "/entry/MX/peakH": 1}
 
 
+def test_without_a_usable_intensity_the_first_spots_stay(one_file: OneFile, plan: MakePlan) -> None:
+    bad = spots(5, intensity=np.zeros(3, "f4"))
+    file = one_file.write(SpotsPlugin(plan(max_spot_count=3)), {0: image(0, spots=bad)}, 1)
+    assert file["/entry/MX/peakXPosRaw"][0].tolist() == [0, 1, 2]
+    assert file["/entry/MX/nPeaks"][0] == 3
+
+
 @pytest.mark.parametrize(
     ("start", "expected"),
     [

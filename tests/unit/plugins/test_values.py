@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jfwriter.plugins.values import Unfit, ascii_text, fitted, floating, integer, rows_of, vector
+from jfwriter.wire.messages import Rational
 
 HOSTILE = [None, "7", b"7", [], {}, object(), 1.5, float("nan"), 1j, np.array([1, 2])]
 
@@ -35,7 +36,7 @@ def test_booleans_are_integers() -> None:
     assert integer("u1")(True) == 1
 
 
-@pytest.mark.parametrize("value", [1e39, -1e39, float("inf"), 10**400, None, "x", []])
+@pytest.mark.parametrize("value", [1e39, -1e39, float("inf"), 10**400, None, "7", b"7", [], Rational(1, 0)])
 def test_floats_beyond_the_type_are_not_stored(value: Any) -> None:
     with pytest.raises(Unfit):
         floating("f4")(value)
