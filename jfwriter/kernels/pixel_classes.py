@@ -7,6 +7,7 @@ saturation value and above), valid.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,10 @@ import numpy.typing as npt
 EXCLUDING_BITS = 0xFFFF
 """Bits of a pixel mask that exclude a pixel from analysis (NXmx, NXdetector/pixel_mask); 31 is virtual."""
 
+PIXEL_TYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "float32")
+"""What kernels are compiled for."""
+
+Array = npt.NDArray[Any]
 Image = npt.NDArray[np.generic]
 Mask = npt.NDArray[np.uint8]
 
