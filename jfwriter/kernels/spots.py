@@ -67,8 +67,8 @@ class FoundSpots:
 class PreparedSpots:
     """What all workers of a run share and only read: made by `prepare_spots`.
 
-    `q_recipA` float32 [y, x], or [0, 0] where it is not known; `rings` uint8 [y, x]; `thresholds` float64 [1],
-    used unless they are adaptive.
+    `q_recipA` float32 [y, x], or [0, 0] where it is not known; `rings` uint8 [y, x]; `thresholds` float64
+    [1], used unless they are adaptive.
     """
 
     settings: SpotSettings
