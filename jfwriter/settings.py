@@ -11,20 +11,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from jfwriter.analysis_settings import AnalysisSettings
 from jfwriter.errors import SettingsError, SettingsProblem
+from jfwriter.settings_section import Section
 from jfwriter.toml_lines import line_of
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class InputSettings(_Section):
+class InputSettings(Section):
     """Where messages come from."""
 
     addresses: tuple[str, ...] = ()
@@ -38,7 +36,7 @@ class InputSettings(_Section):
     """ZeroMQ I/O threads; one carries about 5 GB/s."""
 
 
-class FilesSettings(_Section):
+class FilesSettings(Section):
     """What is written, and where."""
 
     root_dir: str = "."
@@ -82,7 +80,7 @@ class FilesSettings(_Section):
         return template
 
 
-class RepublishSettings(_Section):
+class RepublishSettings(Section):
     """The PUSH socket that sends every message on, unchanged."""
 
     port: Port | None = None
@@ -93,7 +91,7 @@ class RepublishSettings(_Section):
     """Send watermark in messages. Memory with a slow consumer: watermark x message size."""
 
 
-class AnnounceSettings(_Section):
+class AnnounceSettings(Section):
     """The PUB socket that announces each closed file."""
 
     port: Port | None = None
@@ -104,7 +102,7 @@ class AnnounceSettings(_Section):
     """Also announce each finalized run ("event": "run_finalized"). Older consumers expect a `filename`."""
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """Status and control."""
 
     port: Port | None = None
@@ -113,14 +111,14 @@ class HttpSettings(_Section):
     """Interface to bind."""
 
 
-class MemorySettings(_Section):
+class MemorySettings(Section):
     """What the daemon may hold."""
 
     byte_budget_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
     """Received images that wait for the disk. Full: receiving stops until the disk has caught up."""
 
 
-class ServiceSettings(_Section):
+class ServiceSettings(Section):
     """The life of the process."""
 
     shutdown_deadline_s: Annotated[float, Field(gt=0)] = 60.0
@@ -134,7 +132,7 @@ class ServiceSettings(_Section):
     """Least severe message that is logged."""
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """Bounds for what a message may ask for. Over a limit: the message is refused and counted."""
 
     max_message_bytes: Positive = 1 << 30
@@ -159,11 +157,12 @@ class LimitSettings(_Section):
     """Images beyond number_of_images that are still written."""
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration file."""
 
     input: InputSettings = InputSettings()
     files: FilesSettings = FilesSettings()
+    analysis: AnalysisSettings = AnalysisSettings()
     republish: RepublishSettings = RepublishSettings()
     announce: AnnounceSettings = AnnounceSettings()
     http: HttpSettings = HttpSettings()

@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 import zmq
 
+from jfwriter.analysis.preparation import load_kernels
 from jfwriter.daemon.aftermath import Aftermath
+from jfwriter.daemon.analysis_pool import AnalysisPool
 from jfwriter.daemon.announce import WATERMARK_MESSAGES, Announcer
 from jfwriter.daemon.board import Board
 from jfwriter.daemon.budget import ByteBudget
@@ -61,7 +63,9 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
 
     # The writer thread's two reasons to wake the loop; `puller` and `writer` are made below.
     budget = ByteBudget(settings.memory.byte_budget_bytes, lambda: wake(puller.resume))
-    writer = WriterThread(_files_maker(settings, root), lambda: wake(deliver_events), budget)
+    min_spots = settings.analysis.min_spots_for_hit
+    writer = WriterThread(_files_maker(settings, root), lambda: wake(deliver_events), budget, min_spots)
+    analysis = _analysis_pool(settings, lambda text: wake(lambda: fatal.fail(text)))
 
     def deliver_events() -> None:
         for event in writer.take_events():
@@ -76,6 +80,7 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
         board=board,
         wire_log=wire_log,
         limits=settings.limits,
+        analysis=analysis,
     )
     sources = [
         Source(context, address, settings.input, settings.limits.max_message_bytes)
@@ -96,7 +101,17 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
         republisher=republisher,
         announcer=announcer,
         notifier=notifier,
+        analysis=analysis,
     )
+
+
+def _analysis_pool(settings: Settings, on_death: Callable[[str], None]) -> AnalysisPool | None:
+    """Its kernels are compiled when this returns."""
+    analysis = settings.analysis
+    if {analysis.image_statistics, analysis.roi, analysis.azint.mode, analysis.spots.mode} == {"never"}:
+        return None
+    load_kernels(settings)
+    return AnalysisPool(settings, on_death)
 
 
 def _files_maker(

@@ -107,7 +107,9 @@ class Board:
             and self._n_steps_of_two > 0.8 * self.run_images_received
         )
 
-    def totals(self, n_written: int, written_bytes: int, n_pauses: int) -> Totals:
+    def totals(
+        self, n_written: int, written_bytes: int, n_pauses: int, n_analysed: int = 0, n_skipped: int = 0
+    ) -> Totals:
         return Totals(
             messages=dict(self.messages),
             bad_messages=dict(self.bad_messages),
@@ -117,6 +119,8 @@ class Board:
             images_dropped=dict(self.images_dropped),
             messages_dropped=dict(self.messages_dropped),
             written_bytes=written_bytes,
+            images_analysed=n_analysed,
+            analysis_skipped=n_skipped,
             files_closed=self.n_files_closed,
             runs=dict(self.runs),
             receiving_pauses=n_pauses,

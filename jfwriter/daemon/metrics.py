@@ -69,6 +69,25 @@ def _gauges(status: Status) -> Iterable[Metric]:
     )
     for name, text, value in values:
         yield GaugeMetricFamily(name, text, float(value))
+    analysis = status.analysis
+    averages = (
+        ("jfwriter_analysis_spots", "Spots per image, of the last 1000 images.", analysis.spots),
+        ("jfwriter_analysis_hit_rate", "Share of images with enough spots.", analysis.hit_rate),
+        ("jfwriter_analysis_indexing_rate", "Share of indexed images.", analysis.indexing_rate),
+        (
+            "jfwriter_analysis_background_photons",
+            "Mean of pixels in 3 to 5 angstrom.",
+            analysis.background_estimate,
+        ),
+        ("jfwriter_analysis_saturated_pixels", "Per image.", analysis.saturated_pixels),
+        ("jfwriter_analysis_error_pixels", "Per image.", analysis.error_pixels),
+        ("jfwriter_analysis_roi_beam_pixels", "Valid pixels of the ROI beam.", analysis.roi_beam_pixels),
+        ("jfwriter_analysis_roi_beam_sum", "Sum over the ROI beam.", analysis.roi_beam_sum),
+    )
+    for name, text, average in averages:
+        if average is not None:
+            yield GaugeMetricFamily(name, text, average)
+    yield GaugeMetricFamily("jfwriter_analysis_waiting", "Images that wait.", analysis.images_waiting)
     yield _labelled_gauge(
         "jfwriter_input_connected",
         "1 while a sender is connected.",
@@ -95,6 +114,8 @@ def _counters(status: Status) -> Iterable[Metric]:
         ("jfwriter_written_bytes", "Bytes of image data written.", totals.written_bytes),
         ("jfwriter_files_closed", "Data files finalized.", totals.files_closed),
         ("jfwriter_ignored_fields", "Fields of a wrong type.", totals.ignored_fields),
+        ("jfwriter_images_analysed", "Images analysed.", totals.images_analysed),
+        ("jfwriter_analysis_skipped", "Images written without analysis.", totals.analysis_skipped),
         ("jfwriter_receiving_pauses", "Times that receiving was paused.", totals.receiving_pauses),
         ("jfwriter_multipart_messages", "Refused.", sum(i.multipart_messages for i in status.inputs)),
         ("jfwriter_broken_connections", "To senders.", sum(i.broken_connections for i in status.inputs)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jfwriter.daemon.aftermath import Aftermath
+from jfwriter.daemon.analysis_pool import AnalysisPool
 from jfwriter.daemon.announce import Announcer
 from jfwriter.daemon.board import Board
 from jfwriter.daemon.budget import ByteBudget
@@ -36,3 +37,5 @@ class Parts:
     republisher: Republisher | None
     announcer: Announcer | None
     notifier: RunNotifier
+    analysis: AnalysisPool | None = None
+    """None: the settings want nothing computed."""

@@ -11,13 +11,14 @@ import time
 import zmq
 
 from jfwriter.daemon.aftermath import Aftermath
+from jfwriter.daemon.analysis_pool import AnalysisPool, Pending
 from jfwriter.daemon.board import Board
 from jfwriter.daemon.budget import MESSAGE_OVERHEAD_BYTES, ByteBudget
 from jfwriter.daemon.republish import Republisher
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_thread import Job, WriterOrder, WriterThread
 from jfwriter.errors import ProtocolError
-from jfwriter.session.orders import Discard, DropReason, OpenRun, Order
+from jfwriter.session.orders import Discard, DropReason, OpenRun, Order, WriteImage
 from jfwriter.session.session import Session
 from jfwriter.settings import LimitSettings
 from jfwriter.wire.decode import decode
@@ -56,7 +57,9 @@ class Pipeline:
         board: Board,
         wire_log: WireLog,
         limits: LimitSettings,
+        analysis: AnalysisPool | None = None,
     ) -> None:
+        """`analysis` None: nothing is computed."""
         self._session = session
         self._writer = writer
         self._budget = budget
@@ -65,6 +68,7 @@ class Pipeline:
         self._board = board
         self._wire_log = wire_log
         self._limits = limits
+        self._analysis = analysis
 
     def on_frame(self, frame: zmq.Frame) -> None:
         """One received message; never raises because of what is in it.
@@ -95,7 +99,8 @@ class Pipeline:
         if wanted:
             charged_bytes = n_bytes + MESSAGE_OVERHEAD_BYTES
             self._budget.charge(charged_bytes)
-            self._writer.put(Job(tuple(wanted), charged_bytes, arrived_at))
+            analysis = None if self._analysis is None else _hand_over(self._analysis, wanted)
+            self._writer.put(Job(tuple(wanted), charged_bytes, arrived_at, analysis))
 
     def _decode(self, buffer: memoryview) -> Message | None:
         try:
@@ -172,3 +177,13 @@ class Pipeline:
         self._wire_log.once(
             logging.WARNING, ("discard", discard.reason), f"dropped ({discard.reason}): {discard.text}"
         )
+
+
+def _hand_over(pool: AnalysisPool, orders: list[WriterOrder]) -> Pending | None:
+    """What the pool has to do for the orders of one message: they open one run or write one image."""
+    for order in orders:
+        if isinstance(order, WriteImage):
+            return pool.submit(order.image)
+        if isinstance(order, OpenRun):
+            return pool.open(order.plan)
+    return None

@@ -90,6 +90,8 @@ def _start(parts: Parts, manager: ServiceManager) -> None:
         _log.info("announcements: %s", parts.announcer.endpoint)
     for source in parts.puller.sources:
         _log.info("receiving from %s", source.address)
+    if parts.analysis is not None:
+        parts.analysis.start()
     parts.writer.start()
     parts.fatal.task(beat(parts, manager), "heartbeat")
     parts.puller.start()

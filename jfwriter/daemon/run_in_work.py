@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from jfwriter.analysis.figures import RunFigures
+from jfwriter.daemon.analysis_pool import PendingRun
 from jfwriter.daemon.writer_events import FileClosed, ImageLost, RunFailed, RunFinished, WriterEvent
 from jfwriter.errors import FailRun, PayloadError
 from jfwriter.hdf5.run_ranges import with_images
@@ -33,6 +36,8 @@ class RunFiles(Protocol):
     def abandon(self) -> None: ...  # and after it, `finish` only reports
 
 
+_log = logging.getLogger(__name__)
+
 MakeRunFiles = Callable[[RunPlan, Callable[[ClosedFile], None]], RunFiles]
 
 
@@ -45,6 +50,8 @@ class Progress:
     n_written: int = 0
     total_written: int = 0
     total_bytes: int = 0
+    figures: RunFigures | None = None
+    """Of the latest run."""
     current: tuple[float, float] | None = None
     """Monotonic times at which the message in work arrived and its work began; None: nothing to do."""
 
@@ -57,11 +64,21 @@ class RunInWork:
     """
 
     def __init__(
-        self, plan: RunPlan, make_files: MakeRunFiles, post: Callable[[WriterEvent], None], progress: Progress
+        self,
+        plan: RunPlan,
+        make_files: MakeRunFiles,
+        post: Callable[[WriterEvent], None],
+        progress: Progress,
+        *,
+        figures: RunFigures,
+        pending: PendingRun | None = None,
     ) -> None:
+        """`pending`: the analysis of the run, None if it has none."""
         self._plan = plan
         self._post = post
         self._progress = progress
+        self._figures = figures
+        self._pending = pending
         self._files = make_files(plan, self._on_closed)
         self._failure = ""
         self._skipped: set[int] = set()
@@ -91,7 +108,9 @@ class RunInWork:
             self._skip(order)
 
     def finish(self, order: FinishRun) -> None:
-        report = self._files.finish(order)
+        report = self._files.finish(replace(order, figures=self._run_figures()))
+        if self._pending is not None:
+            self._pending.let_go()
         if self._failure:
             report = replace(
                 report,
@@ -115,9 +134,23 @@ class RunInWork:
         except PayloadError as error:
             self._post(ImageLost(self._plan.serial, order.image.image_id, error.reason, str(error)))
             return
+        self._figures.add(order.image)
         self._progress.n_written += 1
         self._progress.total_written += 1
         self._progress.total_bytes += n_bytes
+
+    def _run_figures(self) -> dict[str, float]:
+        figures: dict[str, float] = dict(self._figures.of_the_run())
+        pending = self._pending
+        if pending is not None:
+            figures |= {"images_analysed": pending.n_analysed, "images_skipped": pending.n_skipped}
+            if pending.n_skipped:
+                _log.warning(
+                    "run %s: %d images were written without analysis, which could not keep up",
+                    self._plan.prefix,
+                    pending.n_skipped,
+                )
+        return figures
 
     def _on_closed(self, file: ClosedFile) -> None:
         self._post(FileClosed(self._plan, file))

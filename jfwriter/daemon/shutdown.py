@@ -52,6 +52,8 @@ async def drain(parts: Parts) -> None:
 async def abort(parts: Parts) -> None:
     """Drop what waits and let go of the open files as they are. Raises nothing."""
     parts.puller.close()
+    if parts.analysis is not None:
+        parts.analysis.abort()
     parts.writer.abort()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(parts.aftermath.writer_ended.wait(), ABORT_S)
@@ -60,6 +62,9 @@ async def abort(parts: Parts) -> None:
 async def close(parts: Parts) -> None:
     """Send the last news and close the sockets; bounded, because every wait in it is."""
     parts.aftermath.give_up_waiting()
+    if parts.analysis is not None:
+        parts.analysis.stop()
+        await asyncio.to_thread(parts.analysis.join, ABORT_S)
     if parts.republisher is not None:
         await parts.republisher.flush()
         parts.republisher.close()

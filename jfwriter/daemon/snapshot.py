@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from jfwriter.analysis.figures import FIGURES, WINDOW_IMAGES
 from jfwriter.daemon.identity import run_name, run_number
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.run_in_work import Progress
-from jfwriter.daemon.status import State, Status
+from jfwriter.daemon.status import Analysis, State, Status
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.snapshot import SessionSnapshot
 from jfwriter.session.snapshot import State as SessionState
@@ -19,6 +20,8 @@ def status_of(parts: Parts) -> Status:
     """The status now."""
     board, progress = parts.board, parts.writer.progress
     now = board.clock()
+    pool = parts.analysis
+    n_analysed, n_skipped = (pool.n_analysed, pool.n_skipped) if pool else (0, 0)
     session = parts.session.snapshot()
     state = board.state(session.state)
     start = None if state is State.IDLE else board.start
@@ -45,11 +48,14 @@ def status_of(parts: Parts) -> Status:
         files_closed=board.run_files_closed,
         last_files=list(board.last_files),
         warnings=_warnings(parts, session, now),
+        analysis=_analysis(parts),
         inputs=[source.status() for source in parts.puller.sources],
         republish=parts.republisher.status() if parts.republisher else None,
         announcements=parts.announcer.status() if parts.announcer else None,
         notifications=parts.notifier.status(),
-        totals=board.totals(progress.total_written, progress.total_bytes, parts.puller.n_pauses),
+        totals=board.totals(
+            progress.total_written, progress.total_bytes, parts.puller.n_pauses, n_analysed, n_skipped
+        ),
         last_run=board.last_run,
     )
 
@@ -84,6 +90,22 @@ def one_line(status: Status) -> str:
     )
 
 
+def _analysis(parts: Parts) -> Analysis:
+    pool, figures = parts.analysis, parts.writer.progress.figures
+    run = None if pool is None else pool.run
+    recent = dict.fromkeys(FIGURES) if figures is None else figures.recent()
+    return Analysis(
+        quantities=[] if run is None else run.quantities,
+        images_analysed=0 if run is None else run.n_analysed,
+        images_skipped=0 if run is None else run.n_skipped,
+        images_failed=0 if run is None else run.n_failed,
+        images_waiting=0 if pool is None else pool.n_waiting,
+        problems=[] if run is None else run.problems,
+        averaged_images=0 if figures is None else min(figures.n_images, WINDOW_IMAGES),
+        **recent,
+    )
+
+
 def _prefix(start: StartMessage, plan: RunPlan | None) -> str | None:
     """Where a run is written, or where a refused one asked to be."""
     if plan is None:
@@ -109,6 +131,10 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
     found += [f"no sender at {source.address}" for source in parts.puller.sources if not source.n_connected]
     if board.run_bad_messages:
         found.append(f"{board.run_bad_messages} messages could not be decoded since the last start")
+    if parts.analysis is not None and (run := parts.analysis.run) is not None:
+        found += [f"analysis: {problem}" for problem in run.problems[:MAX_SHOWN_PROBLEMS]]
+        if run.n_skipped:
+            found.append(f"{run.n_skipped} images of the run are written without analysis: it is too slow")
     found += _field_warnings(board.start.problems if board.start else (), board.run_ignored_fields)
     return found
 

@@ -105,6 +105,43 @@ class Notifications:
 
 
 @dataclass(frozen=True, slots=True)
+class Analysis:
+    """Analysis of the latest run. Averages are over its last 1000 images, of those whose message or analysis
+    tells the figure; null where none does."""
+
+    __pydantic_config__ = _SCHEMA
+
+    quantities: list[str]
+    """What is computed here, for all images or those that lack it."""
+    images_analysed: int
+    images_skipped: int
+    """Images written without analysis, because too many waited for theirs."""
+    images_failed: int
+    """Images whose pixels do not unpack."""
+    images_waiting: int
+    problems: list[str]
+    """What is not computed in this run, and why."""
+    averaged_images: int
+    """Images that the averages are made of."""
+    spots: float | None
+    """Spots per image."""
+    hit_rate: float | None
+    """Share of images with at least analysis.min_spots_for_hit spots."""
+    indexing_rate: float | None
+    """Share of indexed images."""
+    background_estimate: float | None
+    """Photons per pixel in 3 to 5 Å."""
+    saturated_pixels: float | None
+    """Per image."""
+    error_pixels: float | None
+    """Per image."""
+    roi_beam_pixels: float | None
+    """Valid pixels of the region of interest called `beam`."""
+    roi_beam_sum: float | None
+    """Sum over that region."""
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Counters since the process was started."""
 
@@ -123,6 +160,9 @@ class Totals:
     messages_dropped: dict[str, int]
     """Messages of every type that led to nothing, by reason; images included."""
     written_bytes: int
+    images_analysed: int
+    analysis_skipped: int
+    """Images written without analysis, because too many waited for theirs."""
     files_closed: int
     runs: dict[str, int]
     """Finished runs by outcome."""
@@ -172,6 +212,7 @@ class Status:
     """The last ten files, newest first."""
     warnings: list[str]
     """What a person should look at now."""
+    analysis: Analysis
     inputs: list[Input]
     republish: Republishing | None
     announcements: Announcements | None

@@ -12,8 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from jfwriter.analysis.figures import RunFigures
+from jfwriter.daemon.analysis_pool import Pending, PendingImage, PendingRun
 from jfwriter.daemon.budget import ByteBudget
 from jfwriter.daemon.run_in_work import MakeRunFiles, Progress, RunInWork
 from jfwriter.daemon.writer_events import WriterDied, WriterEnded, WriterEvent
@@ -31,6 +33,8 @@ class Job:
     charged_bytes: int
     arrived_at: float
     """Monotonic time in s."""
+    analysis: Pending | None = None
+    """Of the run that the orders open, or of the image that they write; None: nothing is computed."""
 
 
 class WriterThread:
@@ -40,8 +44,15 @@ class WriterThread:
     with `take_events`. No event is sent per written image: `progress` shows those.
     """
 
-    def __init__(self, make_files: MakeRunFiles, on_events: Callable[[], None], budget: ByteBudget) -> None:
+    def __init__(
+        self,
+        make_files: MakeRunFiles,
+        on_events: Callable[[], None],
+        budget: ByteBudget,
+        min_spots_for_hit: int = 10,
+    ) -> None:
         self.progress = Progress()
+        self._min_spots_for_hit = min_spots_for_hit
         self._make_files = make_files
         self._on_events = on_events
         self._budget = budget
@@ -107,19 +118,26 @@ class WriterThread:
             return False
         self.progress.current = (job.arrived_at, time.monotonic())
         for order in job.orders:
-            self._do(order)
+            self._do(order, job.analysis)
         self.progress.current = None
         self._budget.free(job.charged_bytes)
         return True
 
-    def _do(self, order: WriterOrder) -> None:
+    def _do(self, order: WriterOrder, analysis: Pending | None) -> None:
         if isinstance(order, OpenRun):
-            self._run = RunInWork(order.plan, self._make_files, self._post, self.progress)
+            pending = analysis if isinstance(analysis, PendingRun) else None
+            self.progress.figures = figures = RunFigures(self._min_spots_for_hit)
+            plan = order.plan if pending is None else pending.plan()
+            self._run = RunInWork(
+                plan, self._make_files, self._post, self.progress, figures=figures, pending=pending
+            )
             self._run.open()
         elif self._run is None:
             raise AssertionError(f"order {type(order).__name__} without an open run")
         elif isinstance(order, FinishRun):
             self._run.finish(order)
             self._run = None
+        elif isinstance(order, WriteImage) and isinstance(analysis, PendingImage):
+            self._run.do(replace(order, image=analysis.image()))
         else:
             self._run.do(order)

@@ -16,7 +16,7 @@ from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.per_image_links import StoredPaths, expose_lattice_count, link_image_groups, map_per_image
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.virtual_datasets import VirtualDatasets
-from jfwriter.nexus import azint, fields, mx, pixel_types, roi, times, user
+from jfwriter.nexus import analysis, azint, fields, mx, pixel_types, roi, times, user
 from jfwriter.nexus.calibration import calibration
 from jfwriter.nexus.detector import detector
 from jfwriter.nexus.detector_module import detector_position
@@ -63,6 +63,8 @@ class MasterContent:
     image_groups: Iterable[tuple[int, str]] = ()
     calibrations: Sequence[CalibrationMessage] = ()
     original_ids: Mapping[int, int] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Means over the images of this writer, and counts of its analysis, by name."""
 
 
 def write_master(
@@ -132,7 +134,8 @@ def _nxmx(
 def _run_results(group: h5py.Group, plan: RunPlan, content: MasterContent, warnings: list[str]) -> None:
     """Results and definitions of the whole run, beside NXmx."""
     start, end = plan.start, content.end
-    mx.run_results(group, start, end, warnings)
+    mx.run_results(group, start, end, warnings, content.figures)
+    analysis.run_figures(group, content.figures)
     azint.bins(group, start, warnings)
     azint.pixel_map(group, start, plan.shape, warnings)
     azint.run_means(group, start, end, warnings)

@@ -222,6 +222,7 @@ class RunWriter:
             image_groups=files.image_groups,
             calibrations=self._calibrations.messages,
             original_ids=self._original_numbers,
+            figures=order.figures,
         )
 
     def _n_images(self, order: FinishRun) -> int:

@@ -81,6 +81,8 @@ class FinishRun:
     outcome: Outcome
     reasons: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Means over the images of this writer and counts of its analysis, by name; added by the writer thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,88 @@
+"""What a start message says about pixels and where they are, in the form that kernels take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jfwriter.kernels.geometry import Geometry
+from jfwriter.kernels.pixel_classes import Array, Mask, PixelRules, default_error_value, excluded_pixels
+from jfwriter.nexus import packed
+from jfwriter.session.plan import RunPlan
+from jfwriter.wire.messages import StartMessage
+
+NO_SATURATION = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Of one run. `geometry` is None and `why_no_geometry` says why where the start message tells too little.
+
+    `q_recipA` float32 [y, x]. Everything is only read after it was made.
+    """
+
+    shape: tuple[int, int]
+    excluded: Mask
+    error_value: int | None
+    saturation_value: int
+    geometry: Geometry | None
+    q_recipA: Array | None  # noqa: N815 unit
+    why_no_geometry: str
+
+    def rules(self, dtype: np.dtype[np.generic]) -> PixelRules:
+        """Classes of pixels of this type; without an error value in the start message, that of the type."""
+        error_value = default_error_value(dtype) if self.error_value is None else self.error_value
+        return PixelRules(self.excluded, error_value, self.saturation_value)
+
+    @property
+    def any_rules(self) -> PixelRules:
+        """For what looks at masked pixels only."""
+        return PixelRules(self.excluded, 0, self.saturation_value)
+
+
+def conditions_of(plan: RunPlan, warnings: list[str]) -> Conditions:
+    """Unpacks the pixel mask and finds q of each pixel: takes a fraction of a second for a large detector."""
+    start = plan.start
+    mask = None
+    for name, payload in tuple(start.pixel_mask.items())[:1]:
+        mask = packed.unpacked(payload, f"pixel_mask {name!a}", plan.shape, np.uint32, warnings)
+    geometry = geometry_of(start, plan.shape)
+    known = isinstance(geometry, Geometry)
+    return Conditions(
+        shape=plan.shape,
+        excluded=excluded_pixels(None if mask is None else mask.astype(np.uint32, copy=False), plan.shape),
+        error_value=start.error_value,
+        saturation_value=NO_SATURATION if start.saturation_value is None else start.saturation_value,
+        geometry=geometry if isinstance(geometry, Geometry) else None,
+        q_recipA=geometry.q_map() if isinstance(geometry, Geometry) else None,
+        why_no_geometry="" if known else str(geometry),
+    )
+
+
+def geometry_of(start: StartMessage, shape: tuple[int, int]) -> Geometry | str:
+    """Where the pixels are, or which fields of the start message are absent or cannot be."""
+    needed = {
+        "pixel_size_x": start.pixel_size_x,
+        "pixel_size_y": start.pixel_size_y,
+        "detector_distance": start.detector_distance,
+        "incident_wavelength": start.incident_wavelength,
+    }
+    beam = {"beam_center_x": start.beam_center_x, "beam_center_y": start.beam_center_y}
+    bad = [name for name, value in needed.items() if value is None or not value > 0]
+    bad += [name for name, value in beam.items() if value is None]
+    if bad:
+        return f"the start message has no usable {', '.join(bad)}"
+    size_x, size_y, distance, wavelength = (float(value or 0) for value in needed.values())
+    return Geometry(
+        shape=shape,
+        pixel_size_x_m=size_x,
+        pixel_size_y_m=size_y,
+        beam_x_pxl=float(start.beam_center_x or 0),
+        beam_y_pxl=float(start.beam_center_y or 0),
+        distance_m=distance,
+        wavelength_angstrom=wavelength,
+        rot1_rad=start.poni_rot1 or 0.0,
+        rot2_rad=start.poni_rot2 or 0.0,
+        rot3_rad=start.poni_rot3 or 0.0,
+    )
