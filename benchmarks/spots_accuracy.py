@@ -5,6 +5,7 @@ python3 -m benchmarks.spots_accuracy
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def clear_of_masked(points: Array, excluded: Array, margin: int = 4) -> Array:
 
 
 def simulated(settings: SpotSettings) -> tuple[Array, Array]:
-    """Of the spots put in: photons, found, dx, dy, intensity found; of those found: intensity, is one put in."""
+    """Spots put in: photons, found, dx, dy, intensity found. Spots found: intensity, is one put in."""
     detector = find_detector("jungfrau-1m")
     options = RunOptions(detector=detector, geometry=default_geometry(detector),
                          sample=default_sample(detector), n_images=N_IMAGES)  # fmt: skip
@@ -79,9 +80,9 @@ def nearest_other(points: Array) -> Array:
 
 def truth_table(settings: SpotSettings) -> str:
     put_in, reported = simulated(settings)
-    rows = [["photons", "spots", "recall", "centre rms (pixel)", "centre mean x, y", "intensity found / put in",
-             "reported", "precision"]]  # fmt: skip
-    for low, high in zip(EDGES[:-1], EDGES[1:], strict=True):
+    rows = [["photons", "spots", "recall", "centre rms (pixel)", "centre mean x, y (pixel)",
+             "intensity / put in", "reported", "precision"]]  # fmt: skip
+    for low, high in itertools.pairwise(EDGES):
         chosen = put_in[(put_in[:, 0] >= low) & (put_in[:, 0] < high)]
         hits = chosen[chosen[:, 1] > 0]
         own = reported[(reported[:, 0] >= low) & (reported[:, 0] < high)]

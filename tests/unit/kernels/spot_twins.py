@@ -91,7 +91,8 @@ def centre(
     values: list[float], members: list[tuple[int, int]], background: float
 ) -> tuple[float, float, float]:
     """x, y and intensity."""
-    weights = [value - min(background, min(values)) for value in values]
+    level = min([background, *values])
+    weights = [value - level for value in values]
     intensity = sum(weights)
     if intensity <= 0:
         weights = [1.0] * len(values)

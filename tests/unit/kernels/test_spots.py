@@ -111,7 +111,7 @@ def test_gap_is_the_first_one_outwards() -> None:
 
 
 def test_ice_rings_are_those_of_the_literature() -> None:
-    # First rings of ice Ih as listed for masking at 100 K, e.g. in the manual of XDS (EXCLUDE_RESOLUTION_RANGE).
+    # As listed in the template input files of XDS (EXCLUDE_RESOLUTION_RANGE).
     listed = [3.897, 3.669, 3.441, 2.671, 2.249, 2.072, 1.948, 1.918, 1.883, 1.721]
     ours = sorted((d_spacing_angstrom(*hkl) for hkl in RINGS), reverse=True)[:10]
     np.testing.assert_allclose(ours, listed, atol=0.003)

@@ -54,7 +54,7 @@ def random_image(dtype: str, seed: int, shape: tuple[int, int]) -> tuple[Array, 
     min_pixels=st.integers(1, 4),
 )
 @settings(max_examples=150, deadline=None)
-def test_kernels_equal_their_twins(
+def test_kernels_equal_their_twins(  # noqa: PLR0917 hypothesis
     dtype: str, seed: int, shape: tuple[int, int], signal_to_noise: float, threshold: int, min_pixels: int
 ) -> None:
     image, rules = random_image(dtype, seed, shape)

@@ -1,0 +1,137 @@
+"""Kernels on one image and core: ms, ratio to one `numpy.sum` of it, and to what a user would take instead.
+
+    python -m benchmarks.kernels [--size module|4M|16M] [--rounds N] [NAME ...]
+
+The image is composed of real frames where they are at hand, with the default settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks import _measure
+from benchmarks._stream import SIZES, compose, module_frames
+from jfwriter.kernels.background import BackgroundEstimate
+from jfwriter.kernels.geometry import Geometry
+from jfwriter.kernels.pixel_classes import PixelRules
+from jfwriter.kernels.spots import SpotFinder, SpotSettings, prepare_spots
+
+Call = Callable[[], object]
+PASS = "numpy.sum"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An image [y, x], its rules and geometry."""
+
+    image: npt.NDArray[np.generic]
+    rules: PixelRules
+    geometry: Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A kernel, and by name what it is compared with beside the read pass."""
+
+    own: Call
+    peers: Mapping[str, Call]
+
+
+def subject(size_name: str) -> Subject:
+    image = compose(SIZES[size_name], 0, module_frames())
+    height, width = image.shape
+    gap = -1 if image.dtype.kind == "i" else 0
+    excluded = np.ascontiguousarray(image == gap).astype(np.uint8)
+    geometry = Geometry((height, width), 75e-6, 75e-6, width / 2, height / 2, 0.12, 1.0)
+    top = int(np.iinfo(image.dtype).max)  # type: ignore[type-var]
+    return Subject(image, PixelRules(excluded, top if gap == 0 else -top - 1, top), geometry)
+
+
+def spots(on: Subject) -> Contest:
+    return _spots(on, SpotSettings())
+
+
+def spots_adaptive(on: Subject) -> Contest:
+    return _spots(on, SpotSettings(adaptive_threshold=True))
+
+
+def _spots(on: Subject, settings: SpotSettings) -> Contest:
+    finder = SpotFinder(prepare_spots(settings, on.rules, on.geometry.q_map()), 250)
+    return Contest(lambda: finder.find(on.image), sigma_clip(on))
+
+
+def background(on: Subject) -> Contest:
+    estimate = BackgroundEstimate(on.rules, on.geometry.q_map())
+    return Contest(lambda: estimate.estimate(on.image), {})
+
+
+def sigma_clip(on: Subject) -> dict[str, Call]:
+    """The first step of pyFAI's peak finder, on the CPU: the background of each ring by sigma clipping."""
+    try:
+        from pyFAI.integrator.azimuthal import AzimuthalIntegrator  # type: ignore[import-untyped]
+    except ImportError:
+        return {}
+    g = on.geometry
+    integrator = AzimuthalIntegrator(
+        dist=g.distance_m, poni1=g.beam_y_pxl * g.pixel_size_y_m, poni2=g.beam_x_pxl * g.pixel_size_x_m,
+        pixel1=g.pixel_size_y_m, pixel2=g.pixel_size_x_m, wavelength=g.wavelength_angstrom * 1e-10,
+    )  # fmt: skip
+
+    def call() -> object:
+        return integrator.sigma_clip_ng(
+            on.image, 1000, mask=on.rules.excluded, unit="q_A^-1", method=("no", "csr", "cython"),
+            error_model="poisson", thresh=5.0, max_iter=5, correctSolidAngle=False,
+        )  # fmt: skip
+
+    return {"pyFAI sigma clipping": call}
+
+
+CONTESTS: Mapping[str, Callable[[Subject], Contest]] = {
+    "spots": spots,
+    "spots_adaptive": spots_adaptive,
+    "background": background,
+}
+
+
+def measure(name: str, on: Subject, n_rounds: int) -> list[str]:
+    """A row of the table."""
+    contest = CONTESTS[name](on)
+    n = max(1, math.ceil((1 << 24) / on.image.size))
+    calls = {PASS: lambda: np.sum(on.image), name: contest.own}
+    rounds = _measure.alternate({key: _measure.repeated(call, n) for key, call in calls.items()}, n_rounds)
+    row = [name, f"{1e3 * rounds.time_s(name).median / n:.2f}", str(rounds.ratio(PASS, name))]
+    for peer, call in contest.peers.items():
+        against = _measure.alternate(
+            {name: _measure.repeated(contest.own, n), peer: call}, max(3, n_rounds // 3)
+        )
+        ratios = [
+            n * theirs / own
+            for own, theirs in zip(*(against.seconds[key] for key in (name, peer)), strict=True)
+        ]
+        row.append(f"{peer}: {_measure.spread(ratios)} x slower")
+    return row
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--size", choices=sorted(SIZES), default="4M")
+    parser.add_argument("--rounds", type=int, default=_measure.N_ROUNDS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CONTESTS))
+    options = parser.parse_args(argv)
+    on = subject(options.size)
+    rows = [measure(name, on, options.rounds) for name in options.names or CONTESTS]
+    width = max(map(len, rows))
+    heading = ["kernel", "ms", f"times {PASS}", *["against"] * (width - 3)]
+    print(_measure.table([heading, *(row + [""] * (width - len(row)) for row in rows)]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
