@@ -53,7 +53,9 @@ def _add(value: Any) -> Any:
 
 
 @helper
-def _sum_up(bins: Any, row0: Any, row1: Any, row2: Any, row3: Any, packed: Any) -> None:
+def _sum_up(  # noqa: PLR0917 Numba
+    bins: Any, row0: Any, row1: Any, row2: Any, row3: Any, packed: Any
+) -> None:  # fmt: skip
     for x in range(bins.shape[0]):
         packed[bins[x, 0]] += _add(row0[x])
         packed[bins[x, 1]] += _add(row1[x])
@@ -121,14 +123,15 @@ _MASK = "Array(uint8, 2, 'C', readonly=True)"
 @kernel(
     *(
         f"void({_MASK}, int64, {_MASK}, float64, boolean, float64, Array({number}, 3, 'C', readonly=True),"
-        f" Array(int32, 3, 'C', readonly=True), boolean, {_MASK}, int64, int16[:, ::1], int64[::1], int64[::1],"
-        " int64[::1], int64[::1], float64[:, ::1])"
+        f" Array(int32, 3, 'C', readonly=True), boolean, {_MASK}, int64, int16[:, ::1], int64[::1],"
+        " int64[::1], int64[::1], int64[::1], float64[:, ::1])"
         for number in ("uint16", "uint32")
     )
 )
 def _integrate(  # noqa: PLR0917 Numba
     pixels: Any, pixel_type: int, unused: Mask, error: float, has_error: bool, highest: float, bins: Any,
-    weights: Any, weighted: bool, unpack: Mask, columns: int, rows: Any, packed: Any, sums: Any, squares: Any, moments: Any, exceptions: Any,
+    weights: Any, weighted: bool, unpack: Mask, columns: int, rows: Any, packed: Any, sums: Any, squares: Any,
+    moments: Any, exceptions: Any,
 ) -> None:  # fmt: skip
     width = unused.shape[1]
     for group in range(bins.shape[0]):
@@ -162,7 +165,7 @@ class AzintPlan:
         # One bin more, for the pixels that belong to none.
         self.bins = _interleaved(np.minimum(azint_map.bin, self.n_bins).astype(number), self.n_bins)
         used = azint_map.bin[self.unused == 0]
-        self.count = np.bincount(used, minlength=self.n_bins).astype(np.float64)
+        self.count = np.asarray(np.bincount(used, minlength=self.n_bins), np.float64)
         self.weighted = azint_map.correction is not None
         if azint_map.correction is None:
             self.weights = np.zeros((1, azint_map.bin.shape[1], N_ROWS), np.int32)
@@ -171,8 +174,8 @@ class AzintPlan:
             whole = np.rint(azint_map.correction.astype(np.float64) * UNIT_WEIGHT).astype(np.int32)
             self.weights = _interleaved(whole, 0)
             weight = whole[self.unused == 0] / UNIT_WEIGHT
-            self.weight = np.bincount(used, weight, self.n_bins)
-            self.weight_square = np.bincount(used, weight * weight, self.n_bins)
+            self.weight = np.asarray(np.bincount(used, weight, self.n_bins), np.float64)
+            self.weight_square = np.asarray(np.bincount(used, weight * weight, self.n_bins), np.float64)
         n_groups, width = self.bins.shape[:2]
         for self.segment in SEGMENTS:
             self.unpack = np.zeros((n_groups, -(-width // self.segment)), np.uint8)
@@ -199,7 +202,8 @@ class Azint:
         _integrate(
             image.view(np.uint8), PIXEL_TYPES.index(image.dtype.name), plan.unused, float(limits.error),
             limits.has_error, float(limits.highest_valid), plan.bins, plan.weights, plan.weighted,
-            plan.unpack, plan.segment, self._rows, self._packed, self._sums, self._squares, self._moments, self._exceptions,
+            plan.unpack, plan.segment, self._rows, self._packed, self._sums, self._squares, self._moments,
+            self._exceptions,
         )  # fmt: skip
         return self._profile()
 

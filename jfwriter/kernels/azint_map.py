@@ -26,10 +26,10 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class AzintSettings:
-    """`q_spacing` is the width of a bin in Å⁻¹; without `high_q_recipA`, bins reach the highest q of the detector.
+    """`q_spacing` is the width of a bin in Å⁻¹; without `high_q_recipA`, bins reach the detector's highest q.
 
-    `polarization_factor` is pyFAI's: 1 for polarization along the detector's columns (the fast axis), -1 along
-    its rows, 0 for none.
+    `polarization_factor` is pyFAI's: 1 for polarization along the fast axis of the unrotated detector, -1
+    along the slow axis, 0 for none.
     """
 
     low_q_recipA: float  # noqa: N815 unit
@@ -45,8 +45,8 @@ class AzintSettings:
 class AzintMap:
     """`bin` uint32 [y, x]: φ bin times the number of q bins + q bin, or NO_BIN.
 
-    `correction` float32 [y, x]: what a pixel collects, relative to one that faces the sample unpolarized; None
-    if all are 1. The centres of the bins are float64 [n_phi, n_q]: `bin_to_q` in Å⁻¹, `bin_to_two_theta` in
+    `correction` float32 [y, x]: what a pixel collects, relative to one that faces the sample unpolarized;
+    None if all are 1. The centres of the bins are float64 [n_phi, n_q]: `bin_to_q` in Å⁻¹, `bin_to_two_theta` in
     deg (NaN where no angle has such q), `bin_to_phi` in deg, 0 to 360.
     """
 
@@ -81,7 +81,7 @@ def make_azint_map(geometry: Geometry, settings: AzintSettings, rules: PixelRule
         bins[rows][inside] = number[inside]
         if correction is not None:
             correction[rows] = _correction(geometry, settings, rows)
-    q = settings.low_q_recipA + (np.arange(n_q) + 0.5) * settings.q_spacing
+    q = settings.low_q_recipA + (np.arange(n_q, dtype=np.float64) + 0.5) * settings.q_spacing
     phi = (np.arange(n_phi) + 0.5) * (360 / n_phi)
     two_theta = np.degrees(geometry.two_theta_of(q))
     return AzintMap(
@@ -94,7 +94,7 @@ def make_azint_map(geometry: Geometry, settings: AzintSettings, rules: PixelRule
 
 
 def _blocks(geometry: Geometry) -> Iterator[slice]:
-    """Rows that are worked on together: double precision for all of them would take a multiple of the image."""
+    """Rows worked on together: double precision for all of them would take a multiple of the image."""
     height = geometry.shape[0]
     return (slice(first, min(first + _BLOCK_ROWS, height)) for first in range(0, height, _BLOCK_ROWS))
 
@@ -104,7 +104,8 @@ def _number_of_bins(settings: AzintSettings, high_q_recipA: float) -> int:  # no
     width = high_q_recipA - settings.low_q_recipA
     if not (settings.q_spacing > 0 and 0 < width < math.inf):
         raise ValueError(
-            f"no bin from {settings.low_q_recipA} to {high_q_recipA} Å⁻¹ in steps of {settings.q_spacing} Å⁻¹"
+            f"no bin from {settings.low_q_recipA} to {high_q_recipA} Å⁻¹ in steps of {settings.q_spacing}; "
+            "expected a range and a step above 0"
         )
     return max(1, math.ceil(min(width / settings.q_spacing * (1 - _ROUNDING), 2.0 * MAX_BINS)))
 

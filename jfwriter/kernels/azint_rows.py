@@ -1,7 +1,7 @@
 """Rows of pixels brought into one type for the azimuthal integration; what does not fit is dealt with here.
 
-Values that fit 16 bits go on to the summing loop. The few others are added at once in double precision, and invalid
-pixels are taken out of the number and weight of their bin.
+Values that fit 16 bits go on to the summing loop. The few others are added at once in double precision, and
+invalid pixels are taken out of the number and weight of their bin.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ UNIT_WEIGHT = float(1 << 24)
 
 
 @helper
-def _narrow(
+def _narrow(  # noqa: PLR0917 Numba
     row: Any, unused: Any, error: Any, has_error: Any, highest: Any, low: Any, high: Any, out: Any
-) -> Any:
+) -> Any:  # fmt: skip
     """Copy valid values of 16 bits, others become 0; true if one of them is used."""
     no_error = not has_error
     found = False
@@ -52,7 +52,7 @@ def _except(  # noqa: PLR0917 Numba
             cell[LOST_WEIGHT] += weight
             cell[LOST_SQUARE] += weight * weight
         else:
-            number = float(value)
+            number = np.float64(value)
             cell[WIDE_SUM] += number
             cell[WIDE_SQUARE] += number * number
             cell[WIDE_MOMENT] += number * weight
@@ -82,10 +82,10 @@ def take_rows(  # noqa: PLR0917 Numba
     pixels: Any, pixel_type: Any, unused: Any, error: Any, has_error: Any, highest: Any,
     group: Any, bins: Any, weights: Any, weighted: Any, rows: Any, table: Any,
 ) -> None:  # fmt: skip
-    """Fill `rows` int16 [k, x] and the table of exceptions from the bytes of the image, for one group of rows.
+    """Fill `rows` int16 [k, x] and the table of exceptions from the bytes of the image, for a group of rows.
 
-    `pixel_type` is the place in PIXEL_TYPES: one kernel with seven short branches is compiled in a fraction of
-    the time of seven kernels.
+    `pixel_type` is the place in PIXEL_TYPES: one kernel with seven short branches is compiled in a fraction
+    of the time of seven kernels.
     """
     if pixel_type == 0:
         _take(

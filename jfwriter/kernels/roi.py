@@ -101,8 +101,8 @@ def _in_ring(ring: Azimuthal, geometry: Geometry) -> Array:
 class RoiIntegrals:
     """Columns [n_rois] over the valid pixels of each region.
 
-    `sum`, `max` int64 (`max` is NO_MAX without a valid pixel), `sum_square` uint64, `n_pixels` int64; `x`, `y`
-    float64 are the intensity-weighted centre in pixel indices (whole numbers at pixel centres), NaN where
+    `sum`, `max` int64 (`max` is NO_MAX without a valid pixel), `sum_square` uint64, `n_pixels` int64; `x`,
+    `y` float64 are the intensity-weighted centre in pixel indices (whole numbers at pixel centres), NaN where
     `sum` is 0.
     """
 
