@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -196,3 +197,24 @@ def test_excluding_bits_of_the_mask() -> None:
 def test_values_outside_the_pixel_type_hit_no_pixel() -> None:
     limits = class_limits(PixelRules(np.zeros((1, 1), np.uint8), -(1 << 31), 1 << 40), np.dtype(np.uint16))
     assert (limits.has_error, int(limits.highest_valid)) == (False, 65535)
+
+
+def test_workers_share_what_is_prepared() -> None:
+    rng = np.random.default_rng(11)
+    images = rng.poisson(1.5, (8, *SHAPE)).astype(np.int16)
+    images[:, 20:180:17, 30:220:19] += rng.integers(10, 3000, (8, 10, 10)).astype(np.int16)
+    settings = replace(ALL, min_pix_per_spot=1, adaptive_threshold=True)
+    prepared = prepare_spots(settings, rules(), q_map())
+    alone = SpotFinder(prepared, 250)
+    expected = [alone.find(image) for image in images]
+    finders = [SpotFinder(prepared, 250) for _ in range(3)]
+
+    def work(finder: SpotFinder) -> list[FoundSpots]:
+        return [finder.find(image) for image in images]
+
+    with ThreadPoolExecutor() as threads:
+        for found in threads.map(work, finders):
+            for own, other in zip(found, expected, strict=True):
+                assert own.x.tolist() == other.x.tolist()
+                assert own.n_strong_pixels == other.n_strong_pixels
+                assert len(own.x) >= 90
