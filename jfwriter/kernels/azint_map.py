@@ -46,8 +46,8 @@ class AzintMap:
     """`bin` uint32 [y, x]: φ bin times the number of q bins + q bin, or NO_BIN.
 
     `correction` float32 [y, x]: what a pixel collects, relative to one that faces the sample unpolarized;
-    None if all are 1. The centres of the bins are float64 [n_phi, n_q]: `bin_to_q` in Å⁻¹, `bin_to_two_theta` in
-    deg (NaN where no angle has such q), `bin_to_phi` in deg, 0 to 360.
+    None if all are 1. The centres of the bins are float64 [n_phi, n_q]: `bin_to_q` in Å⁻¹,
+    `bin_to_two_theta` in deg (NaN where no angle has such q), `bin_to_phi` in deg, 0 to 360.
     """
 
     bin: npt.NDArray[np.uint32]
