@@ -68,7 +68,7 @@ def roi_pixels(roi: Roi, geometry: Geometry, q: npt.NDArray[np.float32]) -> npt.
         inside_x = (x >= roi.min_x_pxl) & (x <= roi.max_x_pxl)
         return np.asarray(inside_x & (y >= roi.min_y_pxl) & (y <= roi.max_y_pxl))
     if isinstance(roi, RoiCircle):
-        square = (x - roi.center_x_pxl) ** 2 + (y - roi.center_y_pxl) ** 2
+        square = (x + 0.5 - roi.center_x_pxl) ** 2 + (y + 0.5 - roi.center_y_pxl) ** 2
         return np.asarray(square <= roi.radius_pxl**2)
     inside = (q >= roi.q_min_recipA) & (q <= roi.q_max_recipA)
     if roi.phi_min_deg is None or roi.phi_max_deg is None:

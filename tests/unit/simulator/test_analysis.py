@@ -104,7 +104,7 @@ def test_regions_of_interest() -> None:
     q = GEOMETRY.q_map()
     box = roi_pixels(RoiBox("b", 3, 5, 10, 10), GEOMETRY, q)
     assert np.argwhere(box).tolist() == [[10, 3], [10, 4], [10, 5]]
-    circle = roi_pixels(RoiCircle("c", 20.0, 30.0, 1.0), GEOMETRY, q)
+    circle = roi_pixels(RoiCircle("c", 20.5, 30.5, 1.0), GEOMETRY, q)
     assert np.argwhere(circle).tolist() == [[29, 20], [30, 19], [30, 20], [30, 21], [31, 20]]
     ring = roi_pixels(RoiAzimuthal("r", 0.5, 0.7), GEOMETRY, q)
     assert ring.any()
