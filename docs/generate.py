@@ -34,6 +34,8 @@ def kind(schema: Schema) -> str:
     """Type and range of one setting, e.g. `integer, ≥ 1`."""
     if "anyOf" in schema:
         return " or ".join(kind(part) for part in schema["anyOf"] if part["type"] != "null")
+    if "const" in schema:
+        return f"`{json.dumps(schema['const'])}`"
     if "enum" in schema:
         return ", ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
     if schema["type"] == "array":
@@ -53,13 +55,33 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def section(name: str, schema: Schema) -> Iterator[str]:
-    yield f"\n## [{name}]\n"
-    yield f"{schema['description']}\n"
+def section(heading: str, schema: Schema, definitions: Schema) -> Iterator[str]:
+    """A table of settings, and one for each table that stands in it."""
+    yield f"\n## {heading}\n"
+    yield f"{cell(schema['description'])}\n"
     yield "| setting | value | default | meaning |"
     yield "|---|---|---|---|"
+    below: list[tuple[str, Schema]] = []
+    name = heading.strip("[]")
     for field, part in schema["properties"].items():
-        yield f"| `{field}` | {kind(part)} | {default(part)} | {cell(part['description'])} |"
+        if "$ref" in part:
+            below.append((f"[{name}.{field}]", definition(part, definitions)))
+        elif "oneOf" in part.get("items", {}):
+            below += [
+                (f"[[{name}.{field}]] of type {key}", definition({"$ref": reference}, definitions))
+                for key, reference in part["items"]["discriminator"]["mapping"].items()
+            ]
+        else:
+            required = field in schema.get("required", ())
+            usual = "required" if required else default(part)
+            yield f"| `{field}` | {kind(part)} | {usual} | {cell(part['description'])} |"
+    for name_below, part in below:
+        yield from section(name_below, part, definitions)
+
+
+def definition(part: Schema, definitions: Schema) -> Schema:
+    found: Schema = definitions[part["$ref"].rsplit("/", 1)[-1]]
+    return found
 
 
 def settings_page() -> str:
@@ -67,7 +89,7 @@ def settings_page() -> str:
     schema = Settings.model_json_schema()
     lines = [SETTINGS_HEAD.rstrip("\n")]
     for name, part in schema["properties"].items():
-        lines.extend(section(name, schema["$defs"][part["$ref"].rsplit("/", 1)[-1]]))
+        lines.extend(section(f"[{name}]", definition(part, schema["$defs"]), schema["$defs"]))
     return "\n".join(lines) + "\n"
 
 

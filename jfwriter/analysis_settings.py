@@ -13,6 +13,7 @@ from jfwriter.settings_section import Section
 Mode = Literal["auto", "always", "never"]
 Pixel = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Momentum = Annotated[float, Field(ge=1e-5, allow_inf_nan=False)]
+Resolution = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Angle = Annotated[float, Field(ge=-360, le=360)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -71,9 +72,9 @@ class SpotsSettings(_WithMode):
     """Least number of strong pixels of a spot."""
     max_pix_per_spot: Annotated[int, Field(ge=1, le=2**31 - 1)] = 50
     """Highest number of strong pixels of a spot."""
-    high_resolution_limit: Annotated[float, Field(ge=0)] | None = None
+    high_resolution_limit: Resolution | None = None
     """No spots beyond this resolution in Å; not set or 0: no limit."""
-    low_resolution_limit: Annotated[float, Field(ge=0)] | None = None
+    low_resolution_limit: Resolution | None = None
     """No spots below this resolution in Å; not set or 0: no limit."""
     high_resolution_limit_for_spot_count_low_res: Annotated[float, Field(ge=2, le=8)] = 5.0
     """Spots up to this resolution in Å are counted in `peakCountLowRes`."""
@@ -183,6 +184,7 @@ class AnalysisSettings(Section):
     azint: AzintSettings = AzintSettings()
     spots: SpotsSettings = SpotsSettings()
     roi_definitions: tuple[RoiDefinition, ...] = ()
+    """Regions of runs whose start message names none; at most 16, and 12 of a type."""
 
     @pydantic.field_validator("roi_definitions")
     @classmethod

@@ -201,7 +201,11 @@ def parse(table: dict[str, object], source: str, text: str = "") -> Settings:
 
 def _problem(item: object, text: str) -> SettingsProblem:
     assert isinstance(item, dict)  # noqa: S101 pydantic's documented type
-    path = tuple(str(part) for part in item["loc"])
+    # A table of an array is told by its place, and then by its type, which is no name in the file.
+    location = item["loc"]
+    path = tuple(
+        str(part) for i, part in enumerate(location) if i < 2 or not isinstance(location[i - 1], int)
+    )
     return SettingsProblem(line_of(text, path), ".".join(path) or "the file", _explanation(item))
 
 

@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from jfwriter.errors import SettingsError
 from jfwriter.settings import Settings, load
 
@@ -47,16 +49,31 @@ def make_parser() -> argparse.ArgumentParser:
 def explanation(settings: Settings) -> Iterator[str]:
     """Every setting with its value, unit and meaning; what the file does not say is marked as default."""
     for name in type(settings).model_fields:
-        section = getattr(settings, name)
-        yield f"[{name}]  {_one_line(type(section).__doc__)}"
-        for key, field in type(section).model_fields.items():
-            origin = "" if key in section.model_fields_set else "   (default)"
-            yield f"  {key} = {_value(key, getattr(section, key))}{origin}"
-            yield from textwrap.wrap(
-                _one_line(field.description), 96, initial_indent=" " * 6, subsequent_indent=" " * 6
-            )
-        yield ""
+        yield from _section(f"[{name}]", getattr(settings, name))
     yield from _consequences(settings)
+
+
+def _section(heading: str, section: BaseModel) -> Iterator[str]:
+    """A table, and then those that stand in it."""
+    yield f"{heading}  {_one_line(type(section).__doc__)}"
+    name = heading.strip("[]")
+    below: list[tuple[str, BaseModel]] = []
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, BaseModel):
+            below.append((f"[{name}.{key}]", value))
+            continue
+        if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            below += [(f"[[{name}.{key}]]", part) for part in value]
+            continue
+        origin = "" if key in section.model_fields_set else "   (default)"
+        yield f"  {key} = {_value(key, value)}{origin}"
+        yield from textwrap.wrap(
+            _one_line(field.description), 96, initial_indent=" " * 6, subsequent_indent=" " * 6
+        )
+    yield ""
+    for heading_below, part in below:
+        yield from _section(heading_below, part)
 
 
 def _value(key: str, value: object) -> str:

@@ -82,7 +82,7 @@ class FinishRun:
     reasons: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Means over the images of this writer and counts of its analysis, by name; added by the writer thread."""
+    """Means over the images of this writer and counts of its analysis; added by the writer thread."""
 
 
 @dataclass(frozen=True, slots=True)

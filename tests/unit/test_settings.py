@@ -13,6 +13,12 @@ from jfwriter.errors import RefuseToStart, SettingsError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
+BOX = (
+    "[[analysis.roi_definitions]]\ntype = 'box'\nname = 'a'\nmin_x_pxl = 1\nmax_x_pxl = 5\n"
+    "min_y_pxl = 0\nmax_y_pxl = 0\n"
+)
+RING = "[[analysis.roi_definitions]]\ntype = 'azim'\nname = 'r'\nq_min_recipA = 0.5\nq_max_recipA = 0.6\n"
+
 
 def write(directory: Path, text: str) -> Path:
     path = directory / "jfwriter.toml"
@@ -57,6 +63,24 @@ def test_settings_cannot_be_changed_after_loading(tmp_path: Path) -> None:
         ("[files]\ndefault_prefix = '{}'\n", "files.default_prefix: expected text"),
         ("http = 5\n", "http: Input should be a valid dictionary"),
         ("[http\n", "not TOML"),
+        ("[analysis]\nroi = 'sometimes'\n", "analysis.roi: Input should be 'auto', 'always' or 'never'"),
+        ("[analysis]\nspots = 'on'\n", "analysis.spots.mode: Input should be 'auto'"),
+        ("[analysis.azint]\nlow_q_recipA = 0\n", "analysis.azint.low_q_recipA: Input should be greater than"),
+        ("[analysis.azint]\nhigh_q_recipA = 0.05\n", "azint: expected high_q_recipA above low_q_recipA"),
+        ("[analysis.azint]\nazimuthal_bins = 513\n", "less than or equal to 512, got 513"),
+        ("[analysis.spots]\nmax_pix_per_spot = 1\n", "of at least min_pix_per_spot (2)"),
+        ("[analysis.spots]\nhigh_resolution_limit = inf\n", "should be a finite number"),
+        (
+            "[analysis.spots]\nhigh_resolution_limit = 2\nlow_resolution_limit = 1.5\n",
+            "expected low_resolution_limit above high_resolution_limit (2)",
+        ),
+        ("[[analysis.roi_definitions]]\ntype = 'disc'\n", "expected tags: 'box', 'circle', 'azim'"),
+        (f"{BOX}{BOX}", "analysis.roi_definitions: expected names of their own"),
+        (BOX.replace("min_x_pxl = 1", "min_x_pxl = -1"), "roi_definitions.0.min_x_pxl: Input should be g"),
+        (BOX.replace("min_x_pxl = 1", "min_x_pxl = 9"), "roi_definitions.0: expected max_x_pxl and"),
+        ("".join(BOX.replace("'a'", f"'{i}'") for i in range(13)), "expected at most 12 regions of one type"),
+        (f"{RING}phi_min_deg = 5\n", "expected both of phi_min_deg and phi_max_deg, or none"),
+        (RING.replace("0.5", "0.7"), "expected q_max_recipA above q_min_recipA (0.7)"),
     ],
 )
 def test_errors_name_setting_expectation_and_value(tmp_path: Path, text: str, expected: str) -> None:
@@ -109,3 +133,18 @@ def test_samples_hold_no_setting_that_the_models_lack_in_their_comments(name: st
     lines = (CONFIGS / name).read_text(encoding="utf-8").splitlines()
     live = [line[1:] if line.startswith("#") and not line.startswith("# ") else line for line in lines]
     assert settings.parse(tomllib.loads("\n".join(live)), name)
+
+
+def test_a_mode_may_stand_alone_or_with_its_parameters(tmp_path: Path) -> None:
+    short = settings.load(write(tmp_path, "[analysis]\nazint = 'auto'\nspots = 'always'\n")).analysis
+    assert (short.azint.mode, short.spots.mode) == ("auto", "always")
+    table = "[analysis.azint]\nmode = 'auto'\nq_spacing = 0.02\n[analysis.spots]\nmin_pix_per_spot = 3\n"
+    long = settings.load(write(tmp_path, table)).analysis
+    assert (long.azint.mode, long.azint.q_spacing) == ("auto", 0.02)
+    assert (long.spots.mode, long.spots.min_pix_per_spot) == ("never", 3)
+
+
+def test_the_line_of_a_region_is_named(tmp_path: Path) -> None:
+    bad = BOX.replace("'a'", "'b'").replace("max_y_pxl = 0", "max_y_pxl = -1")
+    with pytest.raises(SettingsError, match=r"line 14: analysis\.roi_definitions\.1\.max_y_pxl"):
+        settings.load(write(tmp_path, BOX + bad))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,7 @@ from jfwriter.daemon.openapi import description
 from jfwriter.daemon.page import Page
 from jfwriter.daemon.results import result_of_report
 from jfwriter.daemon.status import (
+    Analysis,
     Announcements,
     Health,
     Input,
@@ -58,9 +60,31 @@ TOTALS = Totals(
     images_dropped={"duplicate": 2},
     messages_dropped={"duplicate": 2, "no_run": 1},
     written_bytes=700,
+    images_analysed=6,
+    analysis_skipped=1,
     files_closed=1,
     runs={"complete": 1},
     receiving_pauses=0,
+)
+NO_ANALYSIS = Analysis(
+    quantities=[],
+    images_analysed=0,
+    images_skipped=0,
+    images_failed=0,
+    images_waiting=0,
+    problems=[],
+    averaged_images=0,
+    spots=None,
+    hit_rate=None,
+    indexing_rate=None,
+    background_estimate=None,
+    saturated_pixels=None,
+    error_pixels=None,
+    roi_beam_pixels=None,
+    roi_beam_sum=None,
+)
+ANALYSIS = replace(
+    NO_ANALYSIS, quantities=["spots"], images_analysed=6, images_skipped=1, averaged_images=7, spots=12.5
 )
 IDLE = Status(
     state=State.IDLE,
@@ -85,6 +109,7 @@ IDLE = Status(
     files_closed=0,
     last_files=[],
     warnings=[],
+    analysis=NO_ANALYSIS,
     inputs=[Input("tcp://dcu:5400", connected=False, multipart_messages=0, broken_connections=0)],
     republish=None,
     announcements=None,
@@ -115,6 +140,7 @@ WRITING = Status(
     files_closed=1,
     last_files=["a/b_data_000001.h5"],
     warnings=["no message for 75 s"],
+    analysis=ANALYSIS,
     inputs=[Input("tcp://dcu:5400", connected=True, multipart_messages=1, broken_connections=2)],
     republish=Republishing("tcp://0.0.0.0:5500", 9, 1, 0),
     announcements=Announcements("tcp://0.0.0.0:5600", 1),

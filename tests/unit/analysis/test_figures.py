@@ -1,0 +1,44 @@
+"""Averages over the last images and over the run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jfwriter.analysis.figures import FIGURES, WINDOW_IMAGES, RunFigures
+from jfwriter.wire.messages import RoiIntegral, Spots
+from tests.support import messages
+
+
+def test_nothing_is_known_before_the_first_image() -> None:
+    figures = RunFigures(3)
+    assert figures.recent() == dict.fromkeys(FIGURES)
+    assert figures.of_the_run() == {}
+
+
+def test_means_are_over_the_images_that_tell() -> None:
+    figures = RunFigures(3)
+    figures.add(messages.image(0, spot_count=2, indexing_result=True, bkg_estimate=1.0))
+    figures.add(messages.image(1, spot_count=4, indexing_result=False))
+    figures.add(messages.image(2, saturated_pixel_count=5, error_pixel_count=6))
+    figures.add(messages.image(3, roi_integrals={"beam": RoiIntegral(sum=10, pixels=4), "x": RoiIntegral()}))
+    spots = Spots(x=np.ones(3, "f4"), y=np.ones(3, "f4"), intensity=np.ones(3, "f4"))
+    figures.add(messages.image(4, spots=spots, roi_integrals={"x": RoiIntegral(sum=5)}))
+    expected = {
+        "spots": 3.0, "hit_rate": 2 / 3, "indexing_rate": 0.5, "background_estimate": 1.0,
+        "saturated_pixels": 5.0, "error_pixels": 6.0, "roi_beam_pixels": 4.0, "roi_beam_sum": 10.0,
+    }  # fmt: skip
+    assert figures.recent() == expected
+    assert figures.of_the_run() == expected
+
+
+@pytest.mark.parametrize("n_images", [999, 1000, 1001, 2000, 2500])
+def test_recent_images_and_the_whole_run(n_images: int) -> None:
+    figures = RunFigures(1)
+    counts = np.arange(n_images)
+    for i in counts.tolist():
+        figures.add(messages.image(i, spot_count=i, error_pixel_count=7 if i < 100 else None))
+    assert figures.recent()["spots"] == pytest.approx(counts[-WINDOW_IMAGES:].mean())
+    assert figures.of_the_run()["spots"] == pytest.approx(counts.mean())
+    assert figures.of_the_run()["error_pixels"] == 7
+    assert figures.recent()["error_pixels"] == (7 if n_images < 1100 else None)
