@@ -16,6 +16,7 @@ from tests.support.plain_dcu import PlainDcu, encode, image
 from tests.support.service import Service
 
 N_IMAGES = 9
+PEAKS = ("peakXPosRaw", "peakYPosRaw", "peakTotalIntensity")
 ANALYSIS = """
 [analysis]
 image_statistics = "{mode}"
@@ -108,14 +109,12 @@ def check_images(file: h5py.File, numbers: range) -> None:
 def check_spots(mx: h5py.Group, row: int, number: int) -> None:
     """As CrystFEL reads a CXI peak list: nPeaks rank 1, the others rank 2 with at least nPeaks columns."""
     n_peaks = int(mx["nPeaks"][row])
-    x, y, intensity = (
-        mx[name][row, :n_peaks] for name in ("peakXPosRaw", "peakYPosRaw", "peakTotalIntensity")
-    )
+    x, y, intensity = (mx[name][row, :n_peaks] for name in PEAKS)
     expected = run.SPOTS[number % 3 :]
     assert sorted(zip(np.rint(y), np.rint(x), strict=True)) == sorted(expected)
     assert (intensity > 500).all()
     assert mx["peakCountUnfiltered"][row] == n_peaks == len(expected)
-    for name in ("peakXPosRaw", "peakYPosRaw", "peakTotalIntensity"):
+    for name in PEAKS:
         assert mx[name].ndim == 2
         assert mx[name].shape[1] == 250
         assert mx[name].dtype == np.float32
