@@ -41,14 +41,21 @@ class RunImages:
 
     def image(self, image_id: int) -> npt.NDArray[np.generic]:
         """Pixels [y, x] of an image. Raises StorageUnavailable if it is not there or cannot be read."""
+        dataset, row = self.place(image_id)
+        try:
+            return np.asarray(dataset[row])
+        except TROUBLE as error:
+            raise StorageUnavailable(f"{self._path}: image {image_id}: {short(error)}") from error
+
+    def place(self, image_id: int) -> tuple[h5py.Dataset, int]:
+        """The data set that holds an image, in the file where its results stand too, and the image's row.
+
+        Raises StorageUnavailable if the run has no such image.
+        """
         if not 0 <= image_id < len(self):
             raise StorageUnavailable(f"{self._path}: image {image_id}: the run has {len(self)} images")
         which = bisect.bisect_right(self._ends, image_id)
-        row = image_id - (self._ends[which - 1] if which else 0)
-        try:
-            return np.asarray(self._datasets[which][row])
-        except TROUBLE as error:
-            raise StorageUnavailable(f"{self._path}: image {image_id}: {short(error)}") from error
+        return self._datasets[which], image_id - (self._ends[which - 1] if which else 0)
 
     def close(self) -> None:
         self._file.close()
