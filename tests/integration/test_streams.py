@@ -262,7 +262,7 @@ def test_a_hostile_stream_changes_nothing_for_the_runs_beside_it(service: Servic
     for message in whole[1:-1]:
         dcu.send([*(data for _, data in hostile.MALFORMED), message, *hostile_images])
     dcu.send([whole[-1]])
-    wait_for(lambda: bool(service.status["totals"]["runs"]))
+    wait_for(lambda: service.status["totals"]["runs"] != {})
     dcu.send(stream.run(2, n_images=4))
     wait_for(lambda: (service.root / "run2_master.h5").exists())
     assert_whole(service.root, "run2", 4)
