@@ -6,6 +6,7 @@ import ctypes
 import importlib
 from collections.abc import Callable
 from types import ModuleType
+from typing import cast
 
 import hdf5plugin
 import numpy as np
@@ -36,7 +37,7 @@ def peers(payload: Payload) -> dict[str, Contestant]:
             continue
         out = np.zeros_like(expected)
         result = contestant(payload, out)()
-        pixels = out if result is None else np.frombuffer(memoryview(result), expected.dtype)  # type: ignore[call-overload]
+        pixels = out if result is None else np.frombuffer(memoryview(cast("bytes", result)), expected.dtype)
         if pixels.tobytes() == expected.tobytes():
             found[name] = contestant
     return found

@@ -1,4 +1,4 @@
-"""Makes the generated pages of `docs/`: the settings, from `jfwriter/settings.py`, and the list of decisions.
+"""Makes the generated pages of `docs/`: settings and HTTP from the code, and the list of decisions.
 
 Called by `python3 dev.py docs`; a test compares the result with the pages that are kept.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jfwriter.daemon.openapi import description
 from jfwriter.settings import Settings
 
 DOCS = Path(__file__).parent
@@ -23,6 +24,73 @@ names all of them at once, with the setting, what was expected and what stands t
 [jungfrau.toml](../../configs/jungfrau.toml), [eiger2.toml](../../configs/eiger2.toml).
 
 This page is made from `jfwriter/settings.py` by `python3 dev.py docs`; edit that file instead.
+"""
+
+HTTP_HEAD = """\
+# HTTP
+
+With `-H PORT` (`http.port`) the writer answers HTTP, on 127.0.0.1 unless `http.host` says otherwise. There
+is no login: who reaches the port can cancel runs, so let nobody reach it who may not.
+
+    curl -s http://127.0.0.1:5234/status
+    curl -s -X POST http://127.0.0.1:5234/cancel
+    curl -s -o /dev/null -w '%{http_code}\\n' http://127.0.0.1:5234/health
+
+GET never changes anything. Every error is JSON, `{"error": word, "message": text}`, without a path outside
+the root; names of files are relative to the root. `/openapi.json` is the same description for programs
+(OpenAPI 3.1).
+
+`POST /cancel` answers when the run is finalized: its files stand under their final names, its outcome is
+`cancelled`, and messages that still come of it are dropped and counted. The writer is ready for the next
+start at once.
+
+`/health` looks at the writer thread, at the root directory (there, writable, not full, the same one as at
+the start) and at the run that is open; a run that was refused or has failed makes it 503 until that run
+ends.
+
+`/` is a page for a person: state, progress, rates, losses, last files, warnings. It needs nothing from
+outside and asks `/status` once a second.
+
+Fields are always there; a value that does not exist is null. `state` is `idle` (no run), `writing`,
+`finalizing` (the run has ended, its files are being brought to the disk; the next start is welcome) or
+`draining` (the run was refused or has failed and its images are thrown away; or the writer is being
+stopped).
+
+This page is made from `jfwriter/daemon/status.py` by `python3 dev.py docs`; edit that file instead.
+
+## Metrics
+
+Counters count from the start of the process. Beside these there are the usual `process_…` metrics.
+
+| metric | label | |
+|---|---|---|
+| `jfwriter_build_info` | `version` | always 1 |
+| `jfwriter_state` | `state` | 1 for the present state, 0 for the others |
+| `jfwriter_uptime_seconds` | | |
+| `jfwriter_queue_bytes`, `jfwriter_byte_budget_bytes` | | what waits for the disk, and its limit |
+| `jfwriter_oldest_image_age_seconds` | | how long the oldest waiting message has waited |
+| `jfwriter_event_loop_lag_seconds` | | longest delay of the event loop lately |
+| `jfwriter_receiving_paused`, `jfwriter_receiving_pauses_total` | | the byte budget is used up now; how often it was |
+| `jfwriter_warnings` | | number of warnings in the status |
+| `jfwriter_run_images_written`, `jfwriter_run_images_expected` | | of the latest run; 0 if not known |
+| `jfwriter_input_connected` | `address` | 1 while a sender is connected |
+| `jfwriter_messages_total` | `type` | messages that were decoded |
+| `jfwriter_bad_messages_total` | `kind` | messages that were not |
+| `jfwriter_ignored_fields_total` | | fields of a wrong type or value |
+| `jfwriter_multipart_messages_total`, `jfwriter_broken_connections_total` | | refused before decoding |
+| `jfwriter_images_received_total`, `jfwriter_images_written_total` | | |
+| `jfwriter_images_dropped_total` | `reason` | images that came and were not written |
+| `jfwriter_messages_dropped_total` | `reason` | the same for messages of every type |
+| `jfwriter_written_bytes_total`, `jfwriter_files_closed_total` | | image data and data files written |
+| `jfwriter_runs_total` | `outcome` | finished runs |
+| `jfwriter_images_analysed_total`, `jfwriter_analysis_skipped_total` | | images analysed, and written without because too many waited |
+| `jfwriter_analysis_waiting` | | images that wait for their analysis or are in it |
+| `jfwriter_analysis_spots`, `jfwriter_analysis_hit_rate`, `jfwriter_analysis_indexing_rate`, `jfwriter_analysis_background_photons`, `jfwriter_analysis_saturated_pixels`, `jfwriter_analysis_error_pixels`, `jfwriter_analysis_roi_beam_pixels`, `jfwriter_analysis_roi_beam_sum` | | averages over the last 1000 images of the latest run; absent while no image tells |
+| `jfwriter_republished_total`, `jfwriter_not_republished_total` | | messages sent on, and those that nobody took |
+| `jfwriter_announcements_total` | | |
+| `jfwriter_notifications_total`, `jfwriter_notifications_failed_total` | | senders told of the end, or not reached |
+
+The reasons are those of the [session](session.md), the kinds those of the [messages](messages/index.md).
 """
 
 Schema = Mapping[str, Any]
@@ -93,6 +161,48 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def json_type(schema: Schema) -> str:
+    """Type of a field of an answer, e.g. `array of text`; "or null" where it may be."""
+    if "anyOf" in schema:
+        return " or ".join(json_type(part) for part in schema["anyOf"])
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[-1]
+        return "text" if name == "State" else f"[{name}](#{name.lower()})"
+    if "prefixItems" in schema:
+        return "pair of integers"
+    if schema["type"] == "array":
+        return f"array of {json_type(schema['items'])}"
+    if schema["type"] == "object":
+        return f"map of text to {json_type(schema['additionalProperties'])}"
+    return {"string": "text", "boolean": "true, false"}.get(schema["type"]) or str(schema["type"])
+
+
+def answer(name: str, schema: Schema) -> Iterator[str]:
+    yield f"\n### {name}\n"
+    yield f"{cell(schema['description'])}\n"
+    yield "| field | value | meaning |"
+    yield "|---|---|---|"
+    for field, part in schema["properties"].items():
+        yield f"| `{field}` | {json_type(part)} | {cell(part['description'])} |"
+
+
+def http_page() -> str:
+    """The HTTP interface, from its own OpenAPI description. Raises KeyError when a field has no docstring."""
+    document: Any = description()
+    lines = [HTTP_HEAD.rstrip("\n"), "\n## What can be asked\n", "| | | answers |", "|---|---|---|"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            replies = operation["responses"].items()
+            known = [(code, reply["description"]) for code, reply in replies if code != "default"]
+            codes = "; ".join(f"{code}: {text}" for code, text in known)
+            lines.append(f"| `{method.upper()} {path}` | {operation['summary']} | {codes} |")
+    lines.append("\n## The answers")
+    schemas = document["components"]["schemas"]
+    for name in sorted(set(schemas) - {"State"}, key=lambda name: (name != "Status", name)):
+        lines.extend(answer(name, schemas[name]))
+    return "\n".join(lines) + "\n"
+
+
 def decisions_page() -> str:
     """List of the decision records with their titles."""
     lines = [
@@ -110,6 +220,7 @@ def decisions_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings_page,
+    "reference/http.md": http_page,
     "decisions/README.md": decisions_page,
 }
 

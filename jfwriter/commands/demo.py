@@ -124,7 +124,7 @@ def _one_run(run: SimulatedRun, dcu: Dcu, writer: WriterProcess, announced: List
     began = time.monotonic()
     sent = send_run(dcu, run, progress=ProgressBar("sending"))
     files, end = _follow(run, writer, announced)
-    seconds_s = time.monotonic() - began
+    duration_s = time.monotonic() - began
     summary = summarize(root / f"{run.options.file_prefix}_master.h5")
     compared, differing = _compare(run, root / f"{run.options.file_prefix}_master.h5")
     return DemoRun(
@@ -134,7 +134,7 @@ def _one_run(run: SimulatedRun, dcu: Dcu, writer: WriterProcess, announced: List
         announced_files=tuple(files),
         sent_images=sent.n_images,
         sent_bytes=sent.n_bytes,
-        seconds_s=seconds_s,
+        duration_s=duration_s,
         n_compared=compared,
         failures=(*differing, *_failures(run, sent, end), *_file_failures(run, summary, files)),
     )

@@ -22,18 +22,18 @@ class DemoRun:
     announced_files: tuple[str, ...]
     sent_images: int
     sent_bytes: int
-    seconds_s: float
+    duration_s: float
     """From the first message to the announcement that the run is finalized."""
     n_compared: int
     failures: tuple[str, ...]
 
     @property
     def images_per_s(self) -> float:
-        return self.sent_images / max(self.seconds_s, 1e-9)
+        return self.sent_images / max(self.duration_s, 1e-9)
 
     @property
     def gigabytes_per_s(self) -> float:
-        return self.sent_bytes / max(self.seconds_s, 1e-9) / 1e9
+        return self.sent_bytes / max(self.duration_s, 1e-9) / 1e9
 
 
 def lines(run: DemoRun) -> Iterator[str]:
@@ -57,7 +57,7 @@ def lines(run: DemoRun) -> Iterator[str]:
         distance_mm = found.detector_distance_m * 1e3
         yield f"  beam     {found.wavelength_angstrom:.4f} Å, detector at {distance_mm:.1f} mm"
     yield (
-        f"  speed    {run.sent_images} images in {run.seconds_s:.2f} s: "
+        f"  speed    {run.sent_images} images in {run.duration_s:.2f} s: "
         f"{run.images_per_s:.0f} images/s, {run.gigabytes_per_s:.2f} GB/s to finished files"
     )
     yield f"  check    {run.n_compared} images compared with those sent, {len(run.failures)} problems"

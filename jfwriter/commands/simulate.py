@@ -113,13 +113,13 @@ def _print(
     run: SimulatedRun,
     reports: list[SendReport],
     answers: list[Said],
-    seconds_s: float,
+    duration_s: float,
 ) -> None:
     n_images = sum(report.n_images for report in reports)
     n_bytes = sum(report.n_bytes for report in reports)
     n_lost = sum(report.n_lost for report in reports)
     n_left_out = sum(report.n_left_out for report in reports)
-    rate_hz, gigabytes_per_s = n_images / max(seconds_s, 1e-9), n_bytes / max(seconds_s, 1e-9) / 1e9
+    rate_hz, gigabytes_per_s = n_images / max(duration_s, 1e-9), n_bytes / max(duration_s, 1e-9) / 1e9
     if arguments.json:
         result = {
             "runs": len(reports),
@@ -127,7 +127,7 @@ def _print(
             "images_left_out": n_left_out,
             "images_lost": n_lost,
             "bytes": n_bytes,
-            "seconds_s": seconds_s,
+            "duration_s": duration_s,
             "images_per_s": rate_hz,
             "gigabytes_per_s": gigabytes_per_s,
             "writers": answers,
@@ -137,7 +137,7 @@ def _print(
     height, width = run.options.detector.shape
     print(
         f"sent {n_images} images of {width} x {height} {run.options.dtype.name} ({run.options.codec}) "
-        f"in {len(reports)} run(s): {n_bytes / 1e6:.1f} MB in {seconds_s:.2f} s, "
+        f"in {len(reports)} run(s): {n_bytes / 1e6:.1f} MB in {duration_s:.2f} s, "
         f"{rate_hz:.0f} images/s, {gigabytes_per_s:.2f} GB/s"
     )
     if n_left_out:

@@ -15,6 +15,7 @@ from jfwriter.daemon import http, logs
 from jfwriter.daemon.assembly import assemble
 from jfwriter.daemon.control import Control
 from jfwriter.daemon.heartbeat import beat
+from jfwriter.daemon.memory import Allocator
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.root import Root
 from jfwriter.daemon.shutdown import Signals, abort, close, drain
@@ -37,9 +38,11 @@ def serve(settings: Settings) -> int:
     if settings.files.umask is not None:
         os.umask(settings.files.umask)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    allocator = Allocator()
+    allocator.keep_freed_memory()
     try:
         root = Root(settings.files.root_dir)
-        code, writer_is_stuck = asyncio.run(_main(settings, root))
+        code, writer_is_stuck = asyncio.run(_main(settings, root, allocator))
     finally:
         handler.finish()
     if writer_is_stuck:
@@ -48,7 +51,7 @@ def serve(settings: Settings) -> int:
     return code
 
 
-async def _main(settings: Settings, root: Root) -> tuple[int, bool]:
+async def _main(settings: Settings, root: Root, allocator: Allocator) -> tuple[int, bool]:
     """(exit status, whether the writer thread could not be ended)."""
     signals = Signals()
     manager = ServiceManager(os.environ)
@@ -59,7 +62,7 @@ async def _main(settings: Settings, root: Root) -> tuple[int, bool]:
     except BaseException:
         context.destroy(linger=0)
         raise
-    _start(parts, manager)
+    _start(parts, manager, allocator)
     try:
         code = await _until_the_end(parts, signals, manager)
         await close(parts)
@@ -82,7 +85,7 @@ async def _http_server(settings: Settings, control: Control) -> http.HttpServer 
     return server
 
 
-def _start(parts: Parts, manager: ServiceManager) -> None:
+def _start(parts: Parts, manager: ServiceManager, allocator: Allocator) -> None:
     _log.info("jfwriter %s writes below %s", __version__, parts.root.path)
     if parts.republisher is not None:
         _log.info("republishing: %s", parts.republisher.endpoint)
@@ -93,7 +96,7 @@ def _start(parts: Parts, manager: ServiceManager) -> None:
     if parts.analysis is not None:
         parts.analysis.start()
     parts.writer.start()
-    parts.fatal.task(beat(parts, manager), "heartbeat")
+    parts.fatal.task(beat(parts, manager, allocator), "heartbeat")
     parts.puller.start()
     manager.ready()
     _log.info("ready")

@@ -36,15 +36,21 @@ class LastRun:
     file_prefix: str | None
     """Relative to the root; null if the run wrote no files."""
     run_name: str
+    """`run_name` of the start message, else the name of its series."""
     run_number: int
+    """`run_number` of the start message, else the number of its series."""
     socket_number: int | None
+    """Which of several writers this is, as the start message said."""
     format: str
+    """`NXmxLegacy`, `NXmxVDS`, `NXmxIntegrated`, `NXmxOnlyData` or `NoFileWritten`."""
     images_expected: int | None
     """As the start message said."""
     nimages: int
     """Length of the run in images, missing ones included."""
     images_written: int
+    """Images in finalized files."""
     images_missing: int
+    """Images that this writer should have and has not."""
     missing: list[tuple[int, int]]
     """The first 100 ranges of missing images; first and last number of each, both included."""
     images_dropped: dict[str, int]
@@ -52,6 +58,7 @@ class LastRun:
     files: list[str]
     """Final names relative to the root: data files first, the master last; at most the first 1000."""
     written_bytes: int
+    """Size of the files."""
     finished_at: float
     """Unix time in s."""
 
@@ -63,6 +70,7 @@ class Input:
     __pydantic_config__ = _SCHEMA
 
     address: str
+    """ZeroMQ address of the sender."""
     connected: bool
     """Whether a sender is there."""
     multipart_messages: int
@@ -78,10 +86,13 @@ class Republishing:
     __pydantic_config__ = _SCHEMA
 
     endpoint: str
+    """ZeroMQ address that consumers connect to."""
     sent: int
+    """Messages sent on."""
     not_republished: int
     """Messages that nobody took: no consumer, or its queue was full."""
     waiting_bytes: int
+    """Messages behind a start or end that is being tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,9 @@ class Announcements:
     __pydantic_config__ = _SCHEMA
 
     endpoint: str
+    """ZeroMQ address that subscribers connect to."""
     sent: int
+    """Announcements made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +114,9 @@ class Notifications:
     __pydantic_config__ = _SCHEMA
 
     sent: int
+    """Senders that were told."""
     failed: int
+    """Senders that could not be reached, or named an address that is not allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +129,13 @@ class Analysis:
     quantities: list[str]
     """What is computed here, for all images or those that lack it."""
     images_analysed: int
+    """Images of which something was computed."""
     images_skipped: int
     """Images written without analysis, because too many waited for theirs."""
     images_failed: int
     """Images whose pixels do not unpack."""
     images_waiting: int
+    """Images that wait for their analysis or are in it."""
     problems: list[str]
     """What is not computed in this run, and why."""
     averaged_images: int
@@ -154,16 +171,21 @@ class Totals:
     ignored_fields: int
     """Fields of good messages that had a wrong type or value and were ignored."""
     images_received: int
+    """Image messages that could be decoded."""
     images_written: int
+    """Images handed to their file."""
     images_dropped: dict[str, int]
     """Images that came and were not written, by reason."""
     messages_dropped: dict[str, int]
     """Messages of every type that led to nothing, by reason; images included."""
     written_bytes: int
+    """Image data written."""
     images_analysed: int
+    """Images of which something was computed."""
     analysis_skipped: int
     """Images written without analysis, because too many waited for theirs."""
     files_closed: int
+    """Data files finalized."""
     runs: dict[str, int]
     """Finished runs by outcome."""
     receiving_pauses: int
@@ -178,19 +200,27 @@ class Status:
     __pydantic_config__ = _SCHEMA
 
     state: State
+    """`idle`, `writing`, `finalizing` or `draining`."""
     version: str
+    """Version of jfwriter."""
     uptime_s: float
+    """Time since the start of the process."""
     file_prefix: str | None
     """Relative to the root; null when no run is open or it writes no files."""
     run_name: str | None
+    """`run_name` of the start message, else the name of its series."""
     run_number: int | None
+    """`run_number` of the start message, else the number of its series."""
     socket_number: int | None
+    """Which of several writers this is, as the start message said."""
     format: str | None
     """`NXmxLegacy`, `NXmxVDS`, `NXmxIntegrated`, `NXmxOnlyData` or `NoFileWritten`."""
     nimages: int
     """Images written."""
     images_expected: int | None
+    """`number_of_images` of the start message."""
     images_received: int
+    """Image messages of the run, whatever became of them."""
     images_dropped: dict[str, int]
     """Images that came and were not written, by reason."""
     performance_MBs: float  # noqa: N815 the name that existing scripts read
@@ -202,6 +232,7 @@ class Status:
     byte_budget_bytes: int
     """Receiving stops when `queue_bytes` reaches this."""
     receiving_paused: bool
+    """Whether receiving has stopped for that reason."""
     oldest_image_age_s: float
     """How long the oldest message in the queue has waited; 0 when the queue is empty."""
     event_loop_lag_s: float
@@ -213,12 +244,19 @@ class Status:
     warnings: list[str]
     """What a person should look at now."""
     analysis: Analysis
+    """What was computed, and moving averages."""
     inputs: list[Input]
+    """The addresses that are received from."""
     republish: Republishing | None
+    """Null when republishing is off."""
     announcements: Announcements | None
+    """Null when announcements are off."""
     notifications: Notifications
+    """Messages to senders that asked to be told of the end."""
     totals: Totals
+    """Counters that no new run resets."""
     last_run: LastRun | None
+    """The run that ended last; null before the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +266,7 @@ class Health:
     __pydantic_config__ = _SCHEMA
 
     healthy: bool
+    """True: a run that started now could be written."""
     problems: list[str]
     """Why it cannot; empty when healthy."""
 

@@ -66,6 +66,7 @@ class RunWriter:
         self._abandoned: set[int] = set()
         """Images in files that were not published."""
         self._failure: StorageError | None = None
+        self._is_finished = False
         self._master_bytes: int | None = None
         self._reasons: list[str] = []
         """What keeps the run from being complete."""
@@ -125,6 +126,7 @@ class RunWriter:
         if self._files is not None and self._failure is None:
             try:
                 self._finish_files(self._files, order)
+                self._is_finished = True
             except StorageError as error:
                 self._failure = StorageError(error.reason, str(error))
         if self._failure is not None:
@@ -139,10 +141,10 @@ class RunWriter:
         """
         if self._directory is None:
             return
+        storage_works = self._failure is None
+        if storage_works and not self._is_finished:
+            self._failure = StorageError("abandoned", "the run was given up before its end")
         if self._files is not None:
-            storage_works = self._failure is None
-            if self._files.n_open and storage_works:
-                self._failure = StorageError("abandoned", "the run was given up before its end")
             self._abandoned.update(self._files.unpublished())
             for name in self._files.abandon(storage_works=storage_works):
                 _log.warning(
@@ -174,6 +176,7 @@ class RunWriter:
                 self._reasons.append(f"{n_left_out} data files without any image were not made: too many")
         if self._plan.write_master and self._plan.format.has_master:
             self._write_master(files, order, n_images)
+        self._check_names(files)
 
     def _finish_single_file(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
         if not files.is_open(0):
@@ -207,6 +210,13 @@ class RunWriter:
             pending.discard()
             raise
         self._master_bytes = pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
+
+    def _check_names(self, files: DataFiles) -> None:
+        """Files that somebody took away while the run went on."""
+        assert self._directory is not None  # noqa: S101 opened with the files
+        gone = [name for name in files.sizes_bytes if not self._directory.exists(name)]
+        if gone:
+            self._reasons.append(f"{len(gone)} published files are gone, {gone[0]} first")
 
     def _content(self, files: DataFiles, order: FinishRun, n_images: int, n_written: int) -> MasterContent:
         return MasterContent(
@@ -257,11 +267,13 @@ class RunWriter:
         ]
         n_more = n_images_in(missing) - n_images_in(with_images(order.missing, ()))
         if n_more:
-            doubts.append(f"{n_more} images that arrived are not in the files")
+            doubts.append(f"{n_more} {_images(n_more)} came but could not be kept")
         if self._calibrations.n_left_out:
-            doubts.append(f"{self._calibrations.n_left_out} calibration images were left out: too large")
+            n_left_out = self._calibrations.n_left_out
+            doubts.append(f"{n_left_out} calibration {_images(n_left_out)} left out: too large")
         if self._files is not None and self._files.n_rows_unfilled:
-            doubts.append(f"{self._files.n_rows_unfilled} missing images have no fill values: too many")
+            n_rows = self._files.n_rows_unfilled
+            doubts.append(f"{n_rows} missing {_images(n_rows)} without fill values: too many")
         return doubts
 
     def _names(self) -> list[str]:
@@ -277,3 +289,7 @@ class RunWriter:
     def _warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:
             _log.warning("%s: %s", self._plan.prefix, warning)
+
+
+def _images(n_images: int) -> str:
+    return "image" if n_images == 1 else "images"

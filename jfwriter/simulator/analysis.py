@@ -68,11 +68,12 @@ class ObservedSpots:
 def radial_profile(pixels: Pixels, tables: Tables) -> RadialProfile:
     """Mean over the pixels of each bin, without geometric correction; NaN for empty bins."""
     n_bins = len(tables.bin_to_q)
-    used = tables.bin_map != NO_BIN
-    bins, values = tables.bin_map[used], pixels[used].astype(np.float64)
-    count = np.bincount(bins, minlength=n_bins)
-    total = np.bincount(bins, values, n_bins)
-    square = np.bincount(bins, values * values, n_bins)
+    values = pixels.ravel().astype(np.float64)
+    count = tables.bin_count
+    # Bad pixels, whatever they hold, fall into one bin too many.
+    total = np.bincount(tables.flat_bins, values, n_bins + 1)[:n_bins]
+    np.multiply(values, values, out=values)
+    square = np.bincount(tables.flat_bins, values, n_bins + 1)[:n_bins]
     mean, mean_square = (
         np.divide(column, count, out=np.full(n_bins, np.nan), where=count > 0) for column in (total, square)
     )

@@ -41,7 +41,7 @@ class SendReport:
     n_left_out: int
     n_lost: int
     n_bytes: int
-    seconds_s: float
+    duration_s: float
     end_taken: bool
 
 
@@ -81,7 +81,7 @@ def send_run(
         n_left_out=options.n_images - len(order),
         n_lost=len(order) - len(sent),
         n_bytes=n_bytes,
-        seconds_s=time.monotonic() - began,
+        duration_s=time.monotonic() - began,
         end_taken=end_taken,
     )
 

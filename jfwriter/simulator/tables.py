@@ -19,14 +19,17 @@ ICE_RINGS_ANGSTROM = (3.895, 3.661, 3.438, 2.667, 2.249, 2.068, 1.947, 1.916, 1.
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """`valid` bool [y, x]; `bin_to_q` [bins] in Å⁻¹, `bin_map` uint32 [y, x] (NO_BIN outside);
-    `roi_map` uint16 [y, x] with bit i for `rois[i]`."""
+    """`valid` bool [y, x]; `bin_to_q` [bins] in Å⁻¹, `bin_map` uint32 [y, x] (NO_BIN at bad pixels);
+    `roi_map` uint16 [y, x] with bit i for `rois[i]`. `flat_bins` is the bin map as `bincount` takes it
+    without a conversion, with the number of bins at bad pixels [y * x]; `bin_count` pixels per bin."""
 
     valid: npt.NDArray[np.bool_]
     bin_to_q: FloatArray
     bin_map: npt.NDArray[np.uint32]
     rois: tuple[Roi, ...]
     roi_map: npt.NDArray[np.uint16]
+    flat_bins: npt.NDArray[np.intp]
+    bin_count: npt.NDArray[np.int64]
 
 
 def make_tables(geometry: Geometry, valid: npt.NDArray[np.bool_], n_bins: int) -> Tables:
@@ -40,7 +43,9 @@ def make_tables(geometry: Geometry, valid: npt.NDArray[np.bool_], n_bins: int) -
     for bit, roi in enumerate(rois):
         roi_map |= roi_pixels(roi, geometry, q).astype(np.uint16) << np.uint16(bit)
     bin_to_q = np.asarray((np.arange(n_bins) + 0.5) * (q_top / n_bins), np.float64)
-    return Tables(valid, bin_to_q, bin_map, rois, roi_map)
+    flat_bins = np.minimum(bin_map, np.uint32(n_bins)).ravel().astype(np.intp)
+    bin_count = np.bincount(flat_bins, minlength=n_bins + 1)[:n_bins]
+    return Tables(valid, bin_to_q, bin_map, rois, roi_map, flat_bins, bin_count)
 
 
 def default_rois(geometry: Geometry) -> tuple[Roi, ...]:

@@ -109,9 +109,10 @@ def _filled(column: Found, spec: Column) -> Array:
 
 
 def _cast(numbers: Array, dtype: np.dtype[np.generic]) -> Array:
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # a signalling NaN is no reason for a warning
         cast = numbers.astype(dtype)
-    if dtype.kind in "iu" and not np.array_equal(cast, numbers):
+        exact = dtype.kind == "f" or np.array_equal(cast, numbers)
+    if not exact:
         info = np.iinfo(dtype)  # type: ignore[type-var]
         raise Mismatch(f"integers from {info.min} to {info.max}", numbers)
     return cast

@@ -193,7 +193,8 @@ def read_start(message: Mapping[object, object], limits: LimitSettings) -> Start
 def _name_single_values(found: dict[str, object]) -> None:
     """Give values that belong to a channel its name, and arrays of pixels without dimensions theirs."""
     channels = found.get("channels")
-    channel = channels[0] if isinstance(channels, list) and channels else DEFAULT_CHANNEL
+    first = channels[0] if isinstance(channels, list) and channels else None
+    channel = first if isinstance(first, str) else DEFAULT_CHANNEL
     shape = [found.get("image_size_y"), found.get("image_size_x")]
     for name in ("pixel_mask", "flatfield", "az_int_map", "roi_map"):
         value = found.get(name)

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import stream
 from tests.support.daemon import DEADLINE_S, wait_for
+from tests.support.patched import RAISES, WAITS_FOR_EVER, patched
 from tests.support.plain_dcu import PlainDcu
 from tests.support.service import Service
 
@@ -112,7 +113,9 @@ def test_a_port_that_is_taken(root: Path, dcu: PlainDcu, option: str) -> None:
 
 
 def test_a_second_signal_ends_it_at_once(root: Path, dcu: PlainDcu) -> None:
-    with Service(root, "-H0", dcu.address, environment={"PYTHONPATH": _slow_disk(root)}) as service:
+    with Service(
+        root, "-H0", dcu.address, environment={"PYTHONPATH": patched(root.parent, WAITS_FOR_EVER)}
+    ) as service:
         service.wait_until_ready()
         dcu.send(stream.run(n_images=8))
         service.wait_for_status(nimages=1)
@@ -126,7 +129,7 @@ def test_a_second_signal_ends_it_at_once(root: Path, dcu: PlainDcu) -> None:
 def test_storage_that_never_answers_does_not_keep_the_process(root: Path, dcu: PlainDcu) -> None:
     config = root.parent / "short.toml"
     config.write_text("[service]\nshutdown_deadline_s = 0.5\n")
-    path = _slow_disk(root)
+    path = patched(root.parent, WAITS_FOR_EVER)
     with Service(root, "-H0", f"--config={config}", dcu.address, environment={"PYTHONPATH": path}) as service:
         service.wait_until_ready()
         dcu.send(stream.run(n_images=8))
@@ -135,38 +138,17 @@ def test_storage_that_never_answers_does_not_keep_the_process(root: Path, dcu: P
     assert "not everything was on disk after 0.5 s" in service.log
 
 
-def _slow_disk(root: Path) -> str:
-    """A directory for PYTHONPATH whose `sitecustomize` lets the second image wait for ever."""
-    directory = root.parent / "slow"
-    directory.mkdir()
-    (directory / "sitecustomize.py").write_text(SLOW_DISK)
-    return str(directory)
-
-
-SLOW_DISK = """\
-import sys
-import threading
-
-
-class Finder:
-    def find_spec(self, name, path=None, target=None):
-        if name == "jfwriter.daemon.assembly":
-            sys.meta_path.remove(self)
-            from jfwriter.hdf5.run_writer import RunWriter
-
-            real = RunWriter.write_image
-
-            def write_image(self, order):
-                if order.image.image_id == 1:
-                    threading.Event().wait()
-                return real(self, order)
-
-            RunWriter.write_image = write_image
-        return None
-
-
-sys.meta_path.insert(0, Finder())
-"""
+def test_a_bug_in_the_writer_thread_ends_the_process(root: Path, dcu: PlainDcu) -> None:
+    """Never a living process with a dead writer."""
+    with Service(
+        root, "-H0", dcu.address, environment={"PYTHONPATH": patched(root.parent, RAISES)}
+    ) as service:
+        service.wait_until_ready()
+        dcu.send(stream.run(n_images=8))
+        assert service.code() == 1
+    assert "the writer thread has died: ZeroDivisionError" in service.log
+    assert "Traceback" in service.log
+    assert not list(root.glob("*.h5"))
 
 
 class Manager:

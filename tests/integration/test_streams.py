@@ -15,6 +15,7 @@ import zmq
 
 from tests.support import hostile, stream
 from tests.support.daemon import wait_for
+from tests.support.patched import patched, waits_for
 from tests.support.plain_dcu import PlainDcu, encode
 from tests.support.service import Service
 
@@ -262,9 +263,9 @@ def test_a_hostile_stream_changes_nothing_for_the_runs_beside_it(service: Servic
     for message in whole[1:-1]:
         dcu.send([*(data for _, data in hostile.MALFORMED), message, *hostile_images])
     dcu.send([whole[-1]])
-    wait_for(lambda: bool(service.status["totals"]["runs"]))
+    wait_for(lambda: service.status["totals"]["runs"] != {})
     dcu.send(stream.run(2, n_images=4))
-    wait_for(lambda: (service.root / "run2_master.h5").exists())
+    wait_for((service.root / "run2_master.h5").exists)
     assert_whole(service.root, "run2", 4)
     assert service.status["totals"]["bad_messages"]
     assert not list(service.root.glob("**/*.tmp"))
@@ -307,3 +308,65 @@ def test_metrics_and_page(service: Service) -> None:
     for path, text in (("metrics", "jfwriter_queue_bytes"), ("", "<!DOCTYPE html>")):
         with urllib.request.urlopen(service.endpoint("HTTP") + path, timeout=30) as reply:
             assert text in reply.read().decode()
+
+
+def test_storage_that_fails_costs_one_run(root: Path, dcu: PlainDcu) -> None:
+    """The run drains: the sender is never held up, everything is sent on, and the next run is written."""
+    n_images = 400
+    with Service(root, "-H0", "-r0", dcu.address, max_file_bytes=100_000) as service:
+        service.wait_until_ready()
+        raw = stream.raw_run(1, n_images)
+        dcu.send(raw[:-1])
+        status = service.wait_for_status(state="draining", images_received=n_images)
+        assert status["images_dropped"]["run_failed"] > 0
+        assert any("cannot be written" in text for text in status["warnings"])
+        code, health = service.get("health")
+        assert (code, health["error"]) == (503, "unhealthy")
+        dcu.send(raw[-1:])
+        last = service.wait_for_status(state="idle")["last_run"]
+        assert last["outcome"] == "failed"
+        assert any("too large" in reason.lower() for reason in last["reasons"])
+        assert last["images_written"] + last["images_missing"] == n_images
+        wait_for(lambda: service.status["republish"]["not_republished"] == n_images + 2)
+        assert service.get("health")[0] == 200
+        dcu.send(stream.run(2, n_images=3))
+        service.wait_for_status(state="idle", nimages=3)
+        assert service.end() == 0
+    assert_whole(root, "run2", 3)
+    assert str(root) not in json.dumps(last)
+
+
+def test_storage_that_stalls_loses_nothing(root: Path, dcu: PlainDcu) -> None:
+    """The budget fills, receiving stops, HTTP answers; when the storage is back all images are written."""
+    release = root.parent / "release"
+    config = root.parent / "small.toml"
+    config.write_text("[memory]\nbyte_budget_bytes = 1_048_576\n[input]\nwatermark_messages = 10\n")
+    path = patched(root.parent, waits_for(release))
+    n_images = 2000
+    with Service(root, "-H0", f"--config={config}", dcu.address, environment={"PYTHONPATH": path}) as service:
+        service.wait_until_ready()
+        images = [stream.image_message(i) for i in range(n_images)]
+        dcu.send([stream.start(n_images=n_images, user_data={"images_per_file": 0}), *images[:300]])
+        status = service.wait_for_status(receiving_paused=True)
+        assert status["queue_bytes"] <= (1 << 20) + 10_000
+        assert status["oldest_image_age_s"] > 0
+        assert service.get("health")[0] == 200
+        release.touch()
+        dcu.send([*images[300:], stream.end(n_images=n_images)])
+        status = service.wait_for_status(state="idle", nimages=n_images)
+        assert status["totals"]["receiving_pauses"] >= 1
+        assert status["last_run"]["outcome"] == "complete"
+        assert service.end() == 0
+    with h5py.File(root / "run1_data_000001.h5") as file:
+        data = file["/entry/data/data"]
+        assert len(data) == n_images
+        np.testing.assert_array_equal(data[n_images - 1], stream.pixels(n_images - 1))
+
+
+def test_many_short_runs(service: Service, dcu: PlainDcu) -> None:
+    n_runs = 100
+    for i in range(n_runs):
+        dcu.send(stream.run(i, n_images=1))
+    wait_for(lambda: service.status["totals"]["runs"] == {"complete": n_runs})
+    assert len(list(service.root.glob("*_master.h5"))) == n_runs
+    assert service.status["queue_bytes"] == 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from jfwriter.analysis.figures import RunFigures
 from jfwriter.errors import FailRun, PayloadError
 from jfwriter.hdf5.run_writer import RunWriter
 from jfwriter.plugins import plugins_for
@@ -54,6 +55,7 @@ class OfflineDaemon:
         self.session = Session(self.settings)
         self.written = Written()
         self.writer: RunWriter | None = None
+        self.figures = RunFigures(min_spots_for_hit=1)
 
     def take(self, messages: Iterable[Message | bytes]) -> Written:
         for message in messages:
@@ -83,6 +85,7 @@ class OfflineDaemon:
             return
         if isinstance(order, OpenRun):
             plan = order.plan
+            self.figures = RunFigures(min_spots_for_hit=1)
             self.writer = RunWriter(plan, plugins_for(plan), self.settings, self.written.closed.append)
         assert self.writer is not None
         try:
@@ -99,6 +102,7 @@ class OfflineDaemon:
             case WriteImage():
                 try:
                     writer.write_image(order)
+                    self.figures.add(order.image)
                 except PayloadError:
                     self.written.lost.append(order.image.image_id)
                     self.session.image_lost(order_serial(self.session), order.image.image_id)
@@ -107,7 +111,9 @@ class OfflineDaemon:
             case CloseFile():
                 writer.close_file(order.file_index)
             case FinishRun():
-                self.written.reports.append(writer.finish(order))
+                counts = {"images_analysed": 0, "images_skipped": 0}
+                figures = {**self.figures.of_the_run(), **counts}
+                self.written.reports.append(writer.finish(replace(order, figures=figures)))
 
 
 def order_serial(session: Session) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import cbor2
@@ -56,7 +57,7 @@ def unpack(image: tuple[str, bytes, np.dtype, tuple[int, int]]) -> np.ndarray:
     codec, data, dtype, shape = image
     if codec == "none":
         return np.frombuffer(data, dtype).reshape(shape)
-    with h5py.File.in_memory() as file:
+    with h5py.File(io.BytesIO(), "w") as file:
         dataset = file.create_dataset("x", (1, *shape), dtype, chunks=(1, *shape), **FILTERS[codec])
         dataset.id.write_direct_chunk((0, 0, 0), data)
         return dataset[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -21,18 +22,32 @@ from tests.support.daemon import DEADLINE_S, wait_for
 class Service:
     """Runs until the block ends, where it is killed if it still lives; `end` ends it in good order."""
 
-    def __init__(self, root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        max_file_bytes: int | None = None,
+    ) -> None:
         self.root = root
         self.log_path = root.parent / f"{root.name}.log"
         self._command = [sys.executable, "-m", "jfwriter", "run", "-R", str(root), *arguments]
+        self._max_file_bytes = max_file_bytes
         self._environment = {**os.environ, **(environment or {})}
         self.process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Service:
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, env=self._environment, cwd=self.root.parent
+                self._command,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                cwd=self.root.parent,
             )
+        if self._max_file_bytes is not None:
+            limits = (self._max_file_bytes, self._max_file_bytes)
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, limits)
         return self
 
     def __exit__(

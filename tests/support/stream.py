@@ -62,3 +62,17 @@ def run(series_id: int = 1, n_images: int = 10, **options: Any) -> list[bytes]:
         *(image_message(i, series_id) for i in range(n_images)),
         end(series_id, n_images),
     ]
+
+
+def raw_run(series_id: int, n_images: int) -> list[bytes]:
+    """A whole run of noise that no filter makes smaller, in one file."""
+    noise = np.random.default_rng(series_id)
+    images = noise.integers(0, 1 << 16, (n_images, HEIGHT, WIDTH), np.uint16)
+    return [
+        start(series_id, n_images, user_data={"images_per_file": 0}),
+        *(
+            image_message(i, series_id, data={"default": image(pixels_of_image, None)})
+            for i, pixels_of_image in enumerate(images)
+        ),
+        end(series_id, n_images),
+    ]

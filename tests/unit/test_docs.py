@@ -74,7 +74,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["reference/settings.md", "decisions/README.md"])
+@pytest.mark.parametrize("name", ["reference/settings.md", "reference/http.md", "decisions/README.md"])
 def test_generated_pages_are_up_to_date(name: str) -> None:
     generate = generator()
     kept = (generate.DOCS / name).read_text(encoding="utf-8")

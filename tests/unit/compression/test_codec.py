@@ -47,7 +47,7 @@ def same(left: Pixels, right: Pixels) -> bool:
     codec=st.sampled_from(list(Codec)),
     block_elements=st.sampled_from([0, 8, 64, 136, 4096]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_decompress_undoes_compress(array: Pixels, codec: Codec, block_elements: int) -> None:
     assert same(decompress(payload(compress(array, codec, block_elements), codec, array)), array)
 
@@ -93,7 +93,7 @@ def sequences(draw: st.DrawFn) -> list[Sequence_]:
 
 
 @given(first=sequences(), second=sequences())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250)
 def test_lz4_blocks_follow_their_description(first: list[Sequence_], second: list[Sequence_]) -> None:
     """Two blocks in one chunk, so that the first has room behind it and the second has none."""
     images = [unpacked(first), unpacked(second)]

@@ -136,7 +136,7 @@ def test_takes_writable_memory_too() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_follows_the_rule_on_any_damage(data: st.DataObject) -> None:
     """Bytes replaced, cut out or put in anywhere: the verdict is that of the rule said plainly."""
     codec = data.draw(st.sampled_from(PACKED))

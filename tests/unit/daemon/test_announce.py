@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,36 +12,9 @@ from jfwriter.daemon.announce import MAX_USER_DATA_BYTES, Announcer, file_announ
 from jfwriter.daemon.jsontext import dumps
 from jfwriter.daemon.results import in_one_line, result_of_refusal, result_of_report
 from jfwriter.daemon.sockets import Context, bound_socket
-from jfwriter.session.orders import ClosedFile, Outcome, RunReport
-from jfwriter.session.plan import RunPlan
-from jfwriter.session.planning import make_plan
 from jfwriter.session.snapshot import Refusal
-from jfwriter.wire.messages import UnitCell
 from tests.support import messages
-
-FILE = ClosedFile("scan1_data_000002.h5", 1, n_rows=4, n_written=3, size_bytes=1234)
-
-FULL: dict[str, Any] = {
-    "sample_name": "lysozyme",
-    "run_name": "run 7",
-    "run_number": 7,
-    "experiment_group": "p12345",
-    "user": {"a": [1, 2.5, None]},
-    "beam_center_x": 100.5,
-    "beam_center_y": 200.25,
-    "detector_distance": 0.15,
-    "frame_time": 0.001,
-    "incident_energy": 12400.0,
-    "pixel_size_x": 75e-6,
-    "saturation_value": 32766,
-    "error_value": -32768,
-    "space_group_number": 96,
-    "unit_cell": UnitCell(78.0, 78.0, 37.0, 90.0, 90.0, 90.0),
-}
-
-
-def plan(**fields: Any) -> RunPlan:
-    return make_plan(messages.start(**fields), messages.settings(), 1, 0.0)
+from tests.support.told import FILE, FULL, plan, report
 
 
 def announced(**fields: Any) -> dict[str, Any]:
@@ -112,21 +84,6 @@ def test_user_data_is_absent_when_null_or_huge() -> None:
     assert "user_data" not in announced(user=None)
     assert "user_data" not in announced(user="null")
     assert "user_data" not in announced(user="x" * (MAX_USER_DATA_BYTES + 1))
-
-
-def report(**changes: Any) -> RunReport:
-    whole = RunReport(
-        plan=plan(socket_number=2),
-        outcome=Outcome.INCOMPLETE,
-        reasons=("2 images missing: 5-6",),
-        n_images=10,
-        n_written=8,
-        missing=((5, 6),),
-        files=("scan1_data_000001.h5", "scan1_master.h5"),
-        written_bytes=99,
-        dropped={"duplicate": 1},
-    )
-    return replace(whole, **changes)
 
 
 def test_the_end_of_a_run() -> None:

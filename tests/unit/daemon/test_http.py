@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -19,135 +18,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from jfwriter.daemon import http
 from jfwriter.daemon.openapi import description
 from jfwriter.daemon.page import Page
-from jfwriter.daemon.results import result_of_report
 from jfwriter.daemon.status import (
-    Analysis,
-    Announcements,
     Health,
-    Input,
     LastRun,
-    Notifications,
-    Republishing,
-    State,
     Status,
-    Totals,
 )
 from jfwriter.errors import EndpointError
-from jfwriter.session.orders import Outcome, RunReport
-from jfwriter.session.planning import make_plan
 from jfwriter.settings import HttpSettings
-from tests.support import messages
-
-RESULT = result_of_report(
-    RunReport(
-        make_plan(messages.start(socket_number=1), messages.settings(), 1, 0.0),
-        Outcome.CANCELLED,
-        ("cancelled on request",),
-        n_images=10,
-        n_written=7,
-        missing=((3, 5),),
-        files=("scan1_data_000001.h5",),
-        dropped={"duplicate": 2},
-    ),
-    1e9,
-)
-TOTALS = Totals(
-    messages={"start": 1},
-    bad_messages={"not_a_map": 3},
-    ignored_fields=4,
-    images_received=10,
-    images_written=7,
-    images_dropped={"duplicate": 2},
-    messages_dropped={"duplicate": 2, "no_run": 1},
-    written_bytes=700,
-    images_analysed=6,
-    analysis_skipped=1,
-    files_closed=1,
-    runs={"complete": 1},
-    receiving_pauses=0,
-)
-NO_ANALYSIS = Analysis(
-    quantities=[],
-    images_analysed=0,
-    images_skipped=0,
-    images_failed=0,
-    images_waiting=0,
-    problems=[],
-    averaged_images=0,
-    spots=None,
-    hit_rate=None,
-    indexing_rate=None,
-    background_estimate=None,
-    saturated_pixels=None,
-    error_pixels=None,
-    roi_beam_pixels=None,
-    roi_beam_sum=None,
-)
-ANALYSIS = replace(
-    NO_ANALYSIS, quantities=["spots"], images_analysed=6, images_skipped=1, averaged_images=7, spots=12.5
-)
-IDLE = Status(
-    state=State.IDLE,
-    version="1.2.3",
-    uptime_s=1.5,
-    file_prefix=None,
-    run_name=None,
-    run_number=None,
-    socket_number=None,
-    format=None,
-    nimages=0,
-    images_expected=None,
-    images_received=0,
-    images_dropped={},
-    performance_MBs=0.0,
-    performance_Hz=0.0,
-    queue_bytes=0,
-    byte_budget_bytes=1 << 30,
-    receiving_paused=False,
-    oldest_image_age_s=0.0,
-    event_loop_lag_s=0.0,
-    files_closed=0,
-    last_files=[],
-    warnings=[],
-    analysis=NO_ANALYSIS,
-    inputs=[Input("tcp://dcu:5400", connected=False, multipart_messages=0, broken_connections=0)],
-    republish=None,
-    announcements=None,
-    notifications=Notifications(0, 0),
-    totals=TOTALS,
-    last_run=None,
-)
-WRITING = Status(
-    state=State.WRITING,
-    version="1.2.3",
-    uptime_s=1.5,
-    file_prefix="a/<b>&\ud800",
-    run_name="</script><script>alert(1)</script>",
-    run_number=2**64 - 1,
-    socket_number=0,
-    format="NXmxVDS",
-    nimages=7,
-    images_expected=10,
-    images_received=9,
-    images_dropped={"duplicate": 2},
-    performance_MBs=12.5,
-    performance_Hz=1000.0,
-    queue_bytes=5,
-    byte_budget_bytes=1 << 30,
-    receiving_paused=True,
-    oldest_image_age_s=0.5,
-    event_loop_lag_s=0.001,
-    files_closed=1,
-    last_files=["a/b_data_000001.h5"],
-    warnings=["no message for 75 s"],
-    analysis=ANALYSIS,
-    inputs=[Input("tcp://dcu:5400", connected=True, multipart_messages=1, broken_connections=2)],
-    republish=Republishing("tcp://0.0.0.0:5500", 9, 1, 0),
-    announcements=Announcements("tcp://0.0.0.0:5600", 1),
-    notifications=Notifications(1, 1),
-    totals=TOTALS,
-    last_run=RESULT,
-)
+from tests.support.told import IDLE, RESULT, WRITING
 
 
 class FakeDaemon:

@@ -7,11 +7,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from jfwriter.analysis import Prepared, Wishes
+from jfwriter.daemon.analysis_pool import PendingImage, PendingRun
 from jfwriter.daemon.budget import ByteBudget
 from jfwriter.daemon.writer_events import (
     FileClosed,
@@ -257,3 +260,27 @@ def test_what_is_in_work_can_be_seen(thread: Thread) -> None:
     thread.put(finish())
     thread.end()
     assert progress.current is None
+
+
+def test_an_analysed_run_is_written_completed(thread: Thread) -> None:
+    """The writer thread takes plan and images from the pool; what is not handed over is written as it came."""
+    run = PendingRun(plan(), Wishes())
+    completed = replace(plan().start, max_spot_count=99)
+    run.prepare(lambda p, _: Prepared(replace(p, start=completed), None, Wishes()), messages.settings())
+    thread.writer.put(Job((OpenRun(plan()),), 0, time.monotonic(), run))
+    pending = PendingImage(run, messages.image(0, spot_count=3))
+    thread.writer.put(Job((write(0),), 0, time.monotonic(), pending))
+    thread.put(write(1))
+    thread.put(finish())
+    assert thread.disk.log == []
+    run.release()
+    thread.wait_until(lambda: thread.disk.log == ["open scan1"])
+    pending.release()
+    (finished,) = thread.end()
+    assert isinstance(finished, RunFinished)
+    assert finished.report.plan.start.max_spot_count == 99
+    assert thread.disk.log[-3:] == ["image 0", "image 1", "finish complete"]
+    figures = thread.writer.progress.figures
+    assert figures is not None
+    assert figures.recent()["spots"] == 3
+    assert figures.n_images == 2

@@ -315,7 +315,7 @@ def test_a_closed_file_is_a_storage_error() -> None:
     fill_gaps=st.booleans(),
     codec=st.sampled_from([*PACKED, Codec.NONE]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_order_of_rows(steps: list[tuple[str, int]], more: int, fill_gaps: bool, codec: Codec) -> None:
     """Against a dictionary: what was written last stands there, everything else is the fill value."""
     expected: dict[int, Pixels] = {}

@@ -162,7 +162,7 @@ def test_calibrations_are_kept_within_bounds(make_run: MakeRun, monkeypatch: pyt
         assert list(group) == ["pedestal_g0"]
         np.testing.assert_array_equal(group["pedestal_g0"][()], pixels(0))
     assert report.outcome is Outcome.INCOMPLETE
-    assert "1 calibration images were left out: too large" in report.reasons
+    assert "1 calibration image left out: too large" in report.reasons
 
 
 def test_a_writer_that_makes_no_master_keeps_no_calibrations(make_run: MakeRun) -> None:
@@ -209,3 +209,21 @@ def test_names_are_relative_to_the_root(make_run: MakeRun) -> None:
     run.write(0)
     report = run.finish(1)
     assert report.files == ("a/b/scan_data_000001.h5", "a/b/scan_master.h5")
+
+
+def test_a_published_file_that_is_taken_away(make_run: MakeRun) -> None:
+    run = make_run(file_format=2)
+    run.write(0, 1, 2, 3)
+    run.writer.close_file(0)
+    run.write(4)
+    (run.root / "scan1_data_000001.h5").unlink()
+    report = run.finish(5)
+    assert report.outcome is Outcome.INCOMPLETE
+    assert report.reasons == ("1 published files are gone, scan1_data_000001.h5 first",)
+
+
+def test_a_run_given_up_before_its_first_image_is_no_success(make_run: MakeRun) -> None:
+    run = make_run()
+    run.writer.abandon()
+    assert run.finish(0).outcome is Outcome.FAILED
+    assert run.names() == []

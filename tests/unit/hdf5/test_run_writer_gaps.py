@@ -58,7 +58,7 @@ def test_gaps_do_not_fill_the_disk(make_run: MakeRun, monkeypatch: pytest.Monkey
     run.write(4999)
     report = run.finish(5000, missing=((0, 4998),))
     assert report.outcome is Outcome.INCOMPLETE
-    assert "4999 missing images have no fill values: too many" in report.reasons
+    assert "4999 missing images without fill values: too many" in report.reasons
     with h5py.File(run.root / "scan1_data_000001.h5") as file:
         assert file["/entry/data/data"].shape[0] == 5000
         assert file["/entry/data/data"].id.get_num_chunks() == 1
@@ -108,7 +108,7 @@ def test_an_image_that_cannot_be_stored_is_missing(make_run: MakeRun) -> None:
     assert report.missing == ((1, 1),)
     assert report.n_written == 2
     assert report.outcome is Outcome.INCOMPLETE
-    assert report.reasons == ("1 images that arrived are not in the files",)
+    assert report.reasons == ("1 image came but could not be kept",)
 
 
 def test_an_image_that_comes_again_after_it_was_lost(make_run: MakeRun) -> None:

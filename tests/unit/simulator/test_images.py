@@ -54,7 +54,7 @@ def find_peaks(pixels: NDArray[np.generic], minimum: float) -> NDArray[np.float6
     """Centroids (x, y) of local maxima, the simple way: SciPy's maximum filter and a 5 x 5 centre of mass."""
     ndimage = pytest.importorskip("scipy.ndimage")
     values = pixels.astype(np.float64)
-    level = ndimage.median_filter(values, 21)
+    level = ndimage.median_filter(values, 11)
     top = (ndimage.maximum_filter(values, 7) == values) & (values - level > minimum)
     centres = []
     for y, x in np.argwhere(top):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import tracemalloc
 
 import cbor2
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
 from jfwriter.errors import ProtocolError
 from jfwriter.settings import LimitSettings
 from jfwriter.wire.decode import decode
-from tests.support.hostile import INSANE, MALFORMED, REASONS, outcome
+from tests.support.hostile import INSANE, MALFORMED, REASONS, WRONG, outcome
 from tests.support.wire_fields import MESSAGES, message
 
 LIMITS = LimitSettings()
@@ -42,6 +44,34 @@ def test_insane_messages_are_read_or_refused():
             assert got.reason in REASONS, name
             said = [str(got)]
         assert all(len(text) < 400 and text.isprintable() for text in said), name
+
+
+PARTS = ("x", "y", "I", "h", "sum", "name", "start", "axis", "default", "energy", "data", "n_fast", "type")
+wrong = st.recursive(
+    st.sampled_from(range(len(WRONG))).map(lambda i: WRONG[i][1]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(PARTS), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_several_wrong_fields_at_once(kind, data):
+    fields = data.draw(st.dictionaries(st.sampled_from(sorted(MESSAGES[kind])), wrong, max_size=6))
+    got = outcome(cbor2.dumps({**message(kind), **fields}), LIMITS)
+    assert getattr(got, "reason", "bad_field") == "bad_field"
+
+
+def test_a_channel_name_that_is_a_map():
+    fields = {
+        **message("start"),
+        "channels": [{}],
+        "pixel_mask": MESSAGES["start"]["pixel_mask"].sent["default"],
+    }
+    got = outcome(cbor2.dumps(fields), LIMITS)
+    assert list(got.pixel_mask) == ["default"]
+    assert [problem.field for problem in got.problems] == ["channels[0]"]
 
 
 @pytest.mark.parametrize("kind", MESSAGES)

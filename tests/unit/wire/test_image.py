@@ -11,8 +11,11 @@ import pytest
 from jfwriter.errors import ProtocolError
 from jfwriter.payload import Codec
 from jfwriter.settings import LimitSettings
+from jfwriter.wire.collect import Problems
 from jfwriter.wire.decode import decode
+from jfwriter.wire.item import Table
 from jfwriter.wire.messages import RoiIntegral
+from jfwriter.wire.spots import read_spots
 from tests.support.wire_fields import LATTICE, SPOT_COLUMNS, SPOTS, assert_same, smallest, tag
 
 PACKED = bytes(range(256)) * 4
@@ -172,6 +175,29 @@ def test_nan_and_missing_intensity(read):
     assert np.isnan(got.spots.intensity).all()
     assert np.isnan(got.spots.x[1])
     assert got.problems == ()
+
+
+SIGNALLING = [
+    (81, bytes.fromhex("7f800001")),
+    (82, bytes.fromhex("7ff0000000000001")),
+    (80, bytes.fromhex("7c01")),
+]
+
+
+@pytest.mark.parametrize(("number", "nan"), SIGNALLING)
+def test_signalling_nan_is_like_any_nan(read, number, nan):
+    array = tag(number, nan * 2)
+    for name in ("x", "I", "h", "maxc", "ice_ring"):
+        got = read("image", spots={"x": [1, 2], "y": [1, 2], name: array})
+        assert [problem.field for problem in got.problems] == (
+            [] if name in {"x", "I"} else [f"spots.{name}"]
+        )
+    reflections = {"rlp": array, "h": [1, 1], "k": [1, 1], "l": [1, 1]}
+    assert np.isnan(read("image", reflections=reflections).reflections["lp"]).all()
+    rows = b"\x81\xa2\x61x" + bytes((0xF9 + number - 80,)) + nan + b"\x61y\x01"
+    assert np.isnan(read_spots(Table(memoryview(rows)), LimitSettings(), Problems()).x).all()
+    got = read("image", az_int_profile=array, az_int_profile_count=array)
+    assert np.isnan(got.az_int_profile).all()
 
 
 @pytest.mark.parametrize("n", [30, 20_000])
