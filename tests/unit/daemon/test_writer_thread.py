@@ -263,7 +263,7 @@ def test_what_is_in_work_can_be_seen(thread: Thread) -> None:
 
 
 def test_an_analysed_run_is_written_completed(thread: Thread) -> None:
-    """The writer thread takes plan and images from the pool; what is not handed over is written as it came."""
+    """The writer thread takes plan and images from the pool; what was not handed over, as it came."""
     run = PendingRun(plan(), Wishes())
     completed = replace(plan().start, max_spot_count=99)
     run.prepare(lambda p, _: Prepared(replace(p, start=completed), None, Wishes()), messages.settings())
