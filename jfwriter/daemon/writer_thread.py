@@ -34,7 +34,8 @@ class Job:
 
 
 class WriterThread:
-    """Started by `start`; `stop` ends it after the orders given so far, `abort` as soon as it can.
+    """Started by `start`; `stop` ends it after the orders given so far, `abort` as soon as it can: the orders
+    that wait are then not carried out, but every run that has its FinishRun is still reported, as failed.
 
     `on_events` is called on the writer thread and must only wake the event loop, which then takes the events
     with `take_events`. No event is sent per written image: `progress` shows those.
@@ -63,7 +64,7 @@ class WriterThread:
         self._jobs.put(None)
 
     def abort(self) -> None:
-        """Drop the orders that wait and leave the open files as they are."""
+        """Write nothing more and leave the open files as they are."""
         self._aborted = True
         self._jobs.put(None)
 
@@ -103,7 +104,7 @@ class WriterThread:
     def _do_next(self) -> bool:
         """One job. A method of its own, so that nothing keeps its frame while the thread waits."""
         job = self._jobs.get()
-        if job is None or self._aborted:
+        if job is None:
             return False
         self.progress.current = (job.arrived_at, time.monotonic())
         for order in job.orders:
@@ -115,10 +116,16 @@ class WriterThread:
     def _do(self, order: WriterOrder) -> None:
         if isinstance(order, OpenRun):
             self._run = RunInWork(order.plan, self._make_files, self._post, self.progress)
-            self._run.open()
-        elif self._run is None:
+            if self._aborted:
+                self._run.give_up()
+            else:
+                self._run.open()
+            return
+        if self._run is None:
             raise AssertionError(f"order {type(order).__name__} without an open run")
-        elif isinstance(order, FinishRun):
+        if self._aborted:
+            self._run.give_up()
+        if isinstance(order, FinishRun):
             self._run.finish(order)
             self._run = None
         else:
