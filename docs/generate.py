@@ -37,7 +37,7 @@ is no login: who reaches the port can cancel runs, so let nobody reach it who ma
     curl -s -o /dev/null -w '%{http_code}\\n' http://127.0.0.1:5234/health
 
 GET never changes anything. Every error is JSON, `{"error": word, "message": text}`, without a path outside
-the root; names of files are relative to the root. `/openapi.json` is the same description for programs
+the root (only what is not HTTP at all is answered with 400 and plain text); names of files are relative to the root. `/openapi.json` is the same description for programs
 (OpenAPI 3.1).
 
 `POST /cancel` answers when the run is finalized: its files stand under their final names, its outcome is
@@ -80,9 +80,13 @@ Counters count from the start of the process. Beside these there are the usual `
 | `jfwriter_multipart_messages_total`, `jfwriter_broken_connections_total` | | refused before decoding |
 | `jfwriter_images_received_total`, `jfwriter_images_written_total` | | |
 | `jfwriter_images_dropped_total` | `reason` | images that came and were not written |
+| `jfwriter_images_unexpected_total` | | images beyond the planned number, of finished runs; they are written |
+| `jfwriter_quantities_left_out_total` | | values of messages that could not be stored as they were, of finished runs |
 | `jfwriter_messages_dropped_total` | `reason` | the same for messages of every type |
 | `jfwriter_written_bytes_total`, `jfwriter_files_closed_total` | | image data and data files written |
 | `jfwriter_runs_total` | `outcome` | finished runs |
+| `jfwriter_runs_refused_total` | `reason` | refused runs; also start messages that could not be decoded, by their kind |
+| `jfwriter_runs_failed_total` | `reason` | runs that failed while they were written |
 | `jfwriter_images_analysed_total`, `jfwriter_analysis_skipped_total` | | images analysed, and written without because too many waited |
 | `jfwriter_analysis_waiting` | | images that wait for their analysis or are in it |
 | `jfwriter_analysis_spots`, `jfwriter_analysis_hit_rate`, `jfwriter_analysis_indexing_rate`, `jfwriter_analysis_background_photons`, `jfwriter_analysis_saturated_pixels`, `jfwriter_analysis_error_pixels`, `jfwriter_analysis_roi_beam_pixels`, `jfwriter_analysis_roi_beam_sum` | | averages over the last 1000 images of the latest run; absent while no image tells |

@@ -19,6 +19,7 @@ from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_events import (
     FileClosed,
     ImageLost,
+    ImageSkipped,
     RunFailed,
     RunFinished,
     WriterDied,
@@ -26,8 +27,11 @@ from jfwriter.daemon.writer_events import (
     WriterEvent,
 )
 from jfwriter.session.orders import DropReason, Outcome, RunReport
+from jfwriter.session.plan import RunPlan
 from jfwriter.session.session import Session
 from jfwriter.session.snapshot import Refusal
+
+NOT_FINALIZED = "stopped: the writer was ended before the run was on disk; what was written is not known"
 
 
 class Aftermath:
@@ -63,6 +67,9 @@ class Aftermath:
                     self._announcer.file_closed(plan, file)
             case ImageLost():
                 self._image_lost(event)
+            case ImageSkipped(serial):
+                self._session.image_skipped(serial)
+                self._board.images_dropped[DropReason.RUN_FAILED] += 1
             case RunFailed():
                 text = self._root.public(event.text)
                 self._session.run_failed(event.serial, event.reason, text)
@@ -80,11 +87,19 @@ class Aftermath:
     def run_refused(self, refusal: Refusal) -> None:
         """The refused run is over for everybody who waits for it, although its messages still come."""
         result = result_of_refusal(refusal)
+        self._board.runs_refused[refusal.reason] += 1
         self._board.finished(None, result)
         self._told(result)
         if self._announcer is not None:
             self._announcer.run_finished(result, refusal.start)
         self._notifier.run_finished(result, refusal.start)
+
+    def not_finalized(self, plan: RunPlan) -> None:
+        """The daemon ends and the writer thread has not told how this run ended."""
+        report = RunReport(
+            plan, Outcome.FAILED, (NOT_FINALIZED,), n_images=0, n_written=0, missing=(), failure="stopped"
+        )
+        self._run_finished(report)
 
     def when_finished(self, serial: int) -> asyncio.Future[LastRun]:
         """Done with the result when run `serial` has been finalized."""
@@ -109,7 +124,15 @@ class Aftermath:
         reasons = tuple(self._root.public(reason) for reason in report.reasons)
         result = result_of_report(replace(report, reasons=reasons), time.time())
         self._board.finished(report.plan.serial, result)
+        if report.failure:
+            counter = self._board.runs_refused if report.refused else self._board.runs_failed
+            counter[report.failure] += 1
         self._told(result)
+        if result.quantities_left_out:
+            text = ", ".join(f"{path}: {n}" for path, n in result.quantities_left_out.items())
+            self._wire_log.say(
+                logging.WARNING, f"values that could not be stored as they were, by dataset: {text}"
+            )
         start = report.plan.start
         if self._announcer is not None:
             self._announcer.run_finished(result, start, report.missing, report.files)

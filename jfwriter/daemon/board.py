@@ -33,6 +33,12 @@ class Board:
         self.messages_dropped: Counter[str] = Counter()
         """Of every type, images included."""
         self.runs: Counter[str] = Counter()
+        self.runs_refused: Counter[str] = Counter()
+        self.runs_failed: Counter[str] = Counter()
+        self.n_unexpected = 0
+        self.n_values_left_out = 0
+        self.refused_start = ""
+        """Why the latest start message could not be decoded; empty once a run has been started since."""
         self.n_ignored_fields = 0
         self.n_images_received = 0
         self.n_files_closed = 0
@@ -45,8 +51,8 @@ class Board:
         self.run_bad_messages = 0
         self.run_ignored_fields = 0
         self.run_files_closed = 0
-        self.unfinished: set[int] = set()
-        """Serials of the runs that the writer has not finalized yet."""
+        self.unfinished: dict[int, RunPlan] = {}
+        """By serial: the runs that the writer has not finalized yet."""
         self.last_message_at = self.started_at
         self.last_files: deque[str] = deque(maxlen=10)
         self.last_run: LastRun | None = None
@@ -56,6 +62,7 @@ class Board:
     def started(self, start: StartMessage) -> None:
         """A start message opened a run, or was refused."""
         self.start = start
+        self.refused_start = ""
         self.plan = None
         self.run_images_received = 0
         self.run_bad_messages = 0
@@ -66,7 +73,7 @@ class Board:
 
     def opened(self, plan: RunPlan) -> None:
         self.plan = plan
-        self.unfinished.add(plan.serial)
+        self.unfinished[plan.serial] = plan
 
     @property
     def serial(self) -> int | None:
@@ -87,6 +94,11 @@ class Board:
         self.bad_messages[kind] += 1
         self.run_bad_messages += 1
 
+    def bad_start(self, kind: str, text: str) -> None:
+        """A start message could not be decoded: its run is lost as if it had been refused."""
+        self.runs_refused[kind] += 1
+        self.refused_start = f"{kind}: {text}"
+
     def file_closed(self, serial: int, file: ClosedFile) -> None:
         self.n_files_closed += 1
         self.run_files_closed += serial == self.serial
@@ -95,15 +107,19 @@ class Board:
     def finished(self, serial: int | None, result: LastRun) -> None:
         """`serial` None: the run was refused and never opened."""
         self.runs[result.outcome] += 1
+        self.n_unexpected += result.images_unexpected
+        self.n_values_left_out += sum(result.quantities_left_out.values())
         self.last_run = result
         if serial is not None:
-            self.unfinished.discard(serial)
+            self.unfinished.pop(serial, None)
 
     @property
     def every_second_is_missing(self) -> bool:
-        """Two receivers on one PUSH socket get the images in turn."""
+        """Two receivers on one PUSH socket get the images in turn. Of several writers each may get so."""
         return (
-            self.run_images_received >= SUSPICIOUS_IMAGES
+            self.plan is not None
+            and self.plan.only_writer
+            and self.run_images_received >= SUSPICIOUS_IMAGES
             and self._n_steps_of_two > 0.8 * self.run_images_received
         )
 
@@ -123,6 +139,10 @@ class Board:
             analysis_skipped=n_skipped,
             files_closed=self.n_files_closed,
             runs=dict(self.runs),
+            runs_refused=dict(self.runs_refused),
+            runs_failed=dict(self.runs_failed),
+            images_unexpected=self.n_unexpected,
+            quantities_left_out=self.n_values_left_out,
             receiving_pauses=n_pauses,
         )
 

@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from jfwriter.daemon import metrics, page
 from jfwriter.daemon.jsontext import dumps
 from jfwriter.daemon.openapi import description
 from jfwriter.daemon.status import ErrorReply, Health, LastRun, Status
+from jfwriter.daemon.wire_log import WireLog
 from jfwriter.errors import EndpointError
 from jfwriter.settings import HttpSettings
 
@@ -64,6 +66,8 @@ class HttpServer:
         app.router.add_get("/openapi.json", routes.openapi)
         app.router.add_post("/cancel", routes.cancel)
         self._listener = listener
+        server_log = logging.getLogger("aiohttp.server")
+        server_log.filters = [_NotHttp()]
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
 
     async def start(self) -> None:
@@ -109,6 +113,21 @@ class _Routes:
         if result is None:
             return _error(409, "idle", "no run is open")
         return _json(dumps(dataclasses.asdict(result)))
+
+
+class _NotHttp(logging.Filter):
+    """Requests that are not HTTP: aiohttp logs a traceback for each, which anybody could fill the log with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._log = WireLog(_log)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            return True
+        self._log.say(logging.WARNING, f"{record.getMessage()}: {type(error).__name__}: {error.message}")
+        return False
 
 
 _WORDS = {404: "not_found", 405: "method_not_allowed"}

@@ -104,6 +104,8 @@ def _counters(status: Status) -> Iterable[Metric]:
         ("jfwriter_images_dropped", "Images not written.", "reason", totals.images_dropped),
         ("jfwriter_messages_dropped", "Messages of all types.", "reason", totals.messages_dropped),
         ("jfwriter_runs", "Finished runs, by outcome.", "outcome", totals.runs),
+        ("jfwriter_runs_refused", "Refused runs.", "reason", totals.runs_refused),
+        ("jfwriter_runs_failed", "Runs that could not be written.", "reason", totals.runs_failed),
     )
     for name, text, label, values in labelled:
         yield _labelled_counter(name, text, label, values)
@@ -111,6 +113,8 @@ def _counters(status: Status) -> Iterable[Metric]:
     plain = (
         ("jfwriter_images_received", "Image messages received.", totals.images_received),
         ("jfwriter_images_written", "Images written.", totals.images_written),
+        ("jfwriter_images_unexpected", "Beyond the planned number.", totals.images_unexpected),
+        ("jfwriter_quantities_left_out", "Values not stored.", totals.quantities_left_out),
         ("jfwriter_written_bytes", "Bytes of image data written.", totals.written_bytes),
         ("jfwriter_files_closed", "Data files finalized.", totals.files_closed),
         ("jfwriter_ignored_fields", "Fields of a wrong type.", totals.ignored_fields),

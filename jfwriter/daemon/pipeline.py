@@ -21,7 +21,7 @@ from jfwriter.errors import ProtocolError
 from jfwriter.session.orders import Discard, DropReason, OpenRun, Order, WriteImage
 from jfwriter.session.session import Session
 from jfwriter.settings import LimitSettings
-from jfwriter.wire.decode import decode
+from jfwriter.wire.decode import claims_to_be_start, decode
 from jfwriter.wire.messages import (
     CalibrationMessage,
     EndMessage,
@@ -112,6 +112,8 @@ class Pipeline:
             kind, text = "decoder_bug", f"{type(error).__name__}: {error}"
             self._wire_log.once(logging.ERROR, ("decoder_bug",), "the decoder failed", exception=error)
         self._board.bad_message(kind)
+        if claims_to_be_start(buffer):
+            self._board.bad_start(kind, text)
         self._wire_log.once(
             logging.WARNING,
             ("bad_message", kind),
@@ -175,7 +177,9 @@ class Pipeline:
     def _on_discard(self, discard: Discard) -> None:
         self._board.messages_dropped[discard.reason] += 1
         self._wire_log.once(
-            logging.WARNING, ("discard", discard.reason), f"dropped ({discard.reason}): {discard.text}"
+            logging.WARNING,
+            ("discard", discard.reason, discard.series),
+            f"dropped ({discard.reason}): {discard.text}",
         )
 
 

@@ -9,6 +9,7 @@ from jfwriter.session.snapshot import Refusal
 
 MAX_SHOWN_RANGES = 100
 MAX_SHOWN_FILES = 1000
+MAX_SHOWN_QUANTITIES = 100
 
 
 def result_of_report(report: RunReport, finished_at: float) -> LastRun:
@@ -24,10 +25,15 @@ def result_of_report(report: RunReport, finished_at: float) -> LastRun:
         format=report.plan.format.name,
         images_expected=report.plan.n_images_planned,
         nimages=report.n_images,
+        images_received=report.n_received,
         images_written=report.n_written,
         images_missing=sum(last - first + 1 for first, last in report.missing),
         missing=list(report.missing[:MAX_SHOWN_RANGES]),
+        images_never_came=report.n_never_came,
+        images_unexpected=report.n_unexpected,
         images_dropped=dict(report.dropped),
+        calibrations_dropped=report.n_calibrations_dropped,
+        quantities_left_out=dict(sorted(report.problems.items())[:MAX_SHOWN_QUANTITIES]),
         files=list(report.files[:MAX_SHOWN_FILES]),
         written_bytes=report.written_bytes,
         finished_at=finished_at,
@@ -47,10 +53,15 @@ def result_of_refusal(refusal: Refusal) -> LastRun:
         format="NoFileWritten",
         images_expected=start.number_of_images,
         nimages=0,
+        images_received=0,
         images_written=0,
         images_missing=0,
         missing=[],
+        images_never_came=start.number_of_images or 0,
+        images_unexpected=0,
         images_dropped={},
+        calibrations_dropped=0,
+        quantities_left_out={},
         files=[],
         written_bytes=0,
         finished_at=refusal.received_at,

@@ -9,12 +9,20 @@ from typing import Protocol
 
 from jfwriter.analysis.figures import RunFigures
 from jfwriter.daemon.analysis_pool import PendingRun
-from jfwriter.daemon.writer_events import FileClosed, ImageLost, RunFailed, RunFinished, WriterEvent
-from jfwriter.errors import FailRun, PayloadError
-from jfwriter.hdf5.run_ranges import with_images
+from jfwriter.daemon.writer_events import (
+    FileClosed,
+    ImageLost,
+    ImageSkipped,
+    RunFailed,
+    RunFinished,
+    WriterEvent,
+)
+from jfwriter.errors import FailRun, PayloadError, RunRefused, StorageError
+from jfwriter.hdf5.losses import with_losses
 from jfwriter.session.orders import (
     ClosedFile,
     CloseFile,
+    DropReason,
     FinishRun,
     Outcome,
     RunReport,
@@ -80,9 +88,9 @@ class RunInWork:
         self._figures = figures
         self._pending = pending
         self._files = make_files(plan, self._on_closed)
-        self._failure = ""
+        self._error: FailRun | None = None
         self._skipped: set[int] = set()
-        """Accepted images that were not written because the run had failed."""
+        """Accepted images that were not handed to the files because the run had failed."""
         progress.n_written = 0
         progress.serial = plan.serial
 
@@ -93,7 +101,7 @@ class RunInWork:
             self._fail(error)
 
     def do(self, order: WriteImage | WriteCalibration | CloseFile) -> None:
-        if self._failure:
+        if self._error is not None:
             self._skip(order)
             return
         try:
@@ -105,20 +113,30 @@ class RunInWork:
                 self._files.close_file(order.file_index)
         except FailRun as error:
             self._fail(error)
-            self._skip(order)
+            if isinstance(order, WriteImage):
+                self._post(ImageSkipped(self._plan.serial))
 
     def finish(self, order: FinishRun) -> None:
+        order = with_losses(order, self._skipped, DropReason.RUN_FAILED)
         report = self._files.finish(replace(order, figures=self._run_figures()))
         if self._pending is not None:
             self._pending.let_go()
-        if self._failure:
+        error = self._error
+        if error is not None:
+            failure = f"{error.reason}: {error}"
             report = replace(
                 report,
                 outcome=Outcome.FAILED,
-                reasons=(self._failure, *(reason for reason in report.reasons if reason != self._failure)),
-                missing=with_images(report.missing, self._skipped),
+                reasons=(failure, *(reason for reason in report.reasons if reason != failure)),
+                failure=error.reason,
+                refused=isinstance(error, RunRefused),
             )
         self._post(RunFinished(report))
+
+    def give_up(self) -> None:
+        """The daemon ends at once: nothing more of the run is written, and it is reported as failed."""
+        if self._error is None:
+            self._fail(StorageError("stopped", "the writer was ended before the run was on disk"))
 
     def abandon(self) -> None:
         """Let go of the files as they are; what is not published stays under its temporary name."""
@@ -127,6 +145,7 @@ class RunInWork:
     def _skip(self, order: WriteImage | WriteCalibration | CloseFile) -> None:
         if isinstance(order, WriteImage):
             self._skipped.add(order.image.image_id)
+            self._post(ImageSkipped(self._plan.serial))
 
     def _write_image(self, order: WriteImage) -> None:
         try:
@@ -156,6 +175,6 @@ class RunInWork:
         self._post(FileClosed(self._plan, file))
 
     def _fail(self, error: FailRun) -> None:
-        self._failure = f"{error.reason}: {error}"
+        self._error = type(error)(error.reason, str(error))  # without its traceback
         self._post(RunFailed(self._plan.serial, error.reason, str(error)))
         self.abandon()

@@ -50,13 +50,22 @@ async def drain(parts: Parts) -> None:
 
 
 async def abort(parts: Parts) -> None:
-    """Drop what waits and let go of the open files as they are. Raises nothing."""
+    """Drop what waits and let go of the open files as they are; tell of every run that is not finalized.
+
+    Raises nothing.
+    """
     parts.puller.close()
+    try:
+        parts.pipeline.put(parts.session.stop(), 0, parts.board.clock())
+    except Exception:  # noqa: BLE001 perhaps the bug that ends the daemon; its files must be let go
+        _log.exception("the open run could not be closed")
     if parts.analysis is not None:
         parts.analysis.abort()
     parts.writer.abort()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(parts.aftermath.writer_ended.wait(), ABORT_S)
+    for plan in tuple(parts.board.unfinished.values()):
+        parts.aftermath.not_finalized(plan)
 
 
 async def close(parts: Parts) -> None:

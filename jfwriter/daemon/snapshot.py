@@ -7,7 +7,7 @@ from jfwriter.daemon.identity import run_name, run_number
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.run_in_work import Progress
 from jfwriter.daemon.status import Analysis, State, Status
-from jfwriter.session.plan import RunPlan
+from jfwriter.session.plan import N_WRITERS_UNKNOWN, RunPlan
 from jfwriter.session.snapshot import SessionSnapshot
 from jfwriter.session.snapshot import State as SessionState
 from jfwriter.wire.messages import StartMessage
@@ -37,6 +37,7 @@ def status_of(parts: Parts) -> Status:
         nimages=progress.n_written if progress.serial == board.serial else 0,
         images_expected=(start.number_of_images or None) if start else None,
         images_received=board.run_images_received,
+        images_unexpected=session.n_unexpected,
         images_dropped=dict(session.dropped),
         performance_MBs=round(board.rates.bytes_per_s / 1e6, 3),
         performance_Hz=round(board.rates.images_per_s, 3),
@@ -121,7 +122,12 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
     silent_s = silence_s(parts, now)
     if silent_s > parts.settings.service.idle_warning_s:
         found.append(f"a run is open and no message came for {silent_s:.0f} s")
-    if board.every_second_is_missing:
+    if board.refused_start:
+        found.append(f"a start message was refused: {board.refused_start}")
+    plan = board.plan
+    if plan is not None and not plan.only_writer and plan.n_writers == 0:
+        found.append(N_WRITERS_UNKNOWN)
+    if board.every_second_is_missing and session.state is not SessionState.IDLE:
         found.append("every second image is missing: is a second receiver connected to the same socket?")
     stall_s = stalled_s(parts.writer.progress, now)
     if stall_s > STALL_WARNING_S:
@@ -131,11 +137,18 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
     found += [f"no sender at {source.address}" for source in parts.puller.sources if not source.n_connected]
     if board.run_bad_messages:
         found.append(f"{board.run_bad_messages} messages could not be decoded since the last start")
-    if parts.analysis is not None and (run := parts.analysis.run) is not None:
-        found += [f"analysis: {problem}" for problem in run.problems[:MAX_SHOWN_PROBLEMS]]
-        if run.n_skipped:
-            found.append(f"{run.n_skipped} images of the run are written without analysis: it is too slow")
+    found += _analysis_warnings(parts)
     found += _field_warnings(board.start.problems if board.start else (), board.run_ignored_fields)
+    return found
+
+
+def _analysis_warnings(parts: Parts) -> list[str]:
+    run = None if parts.analysis is None else parts.analysis.run
+    if run is None:
+        return []
+    found = [f"analysis: {problem}" for problem in run.problems[:MAX_SHOWN_PROBLEMS]]
+    if run.n_skipped:
+        found.append(f"{run.n_skipped} images of the run are written without analysis: it is too slow")
     return found
 
 

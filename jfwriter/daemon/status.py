@@ -47,14 +47,24 @@ class LastRun:
     """As the start message said."""
     nimages: int
     """Length of the run in images, missing ones included."""
+    images_received: int
+    """Image messages since its start: `images_written` and all of `images_dropped`."""
     images_written: int
-    """Images in finalized files."""
+    """Images in files that stand under their final names; of a run without files, the images taken."""
     images_missing: int
-    """Images that this writer should have and has not."""
+    """Images below `nimages` that this writer should have and has not."""
     missing: list[tuple[int, int]]
     """The first 100 ranges of missing images; first and last number of each, both included."""
+    images_never_came: int
+    """Planned images of this writer from `nimages` on; all that were planned, if the run was refused."""
+    images_unexpected: int
+    """Images beyond the planned number; they are written."""
     images_dropped: dict[str, int]
-    """Images that came and were not written, by reason."""
+    """Images that came and are not in a file, by reason."""
+    calibrations_dropped: int
+    """Calibration images that were rejected."""
+    quantities_left_out: dict[str, int]
+    """Values of messages that could not be stored as they were, by dataset; the first 100 datasets."""
     files: list[str]
     """Final names relative to the root: data files first, the master last; at most the first 1000."""
     written_bytes: int
@@ -173,7 +183,7 @@ class Totals:
     images_received: int
     """Image messages that could be decoded."""
     images_written: int
-    """Images handed to their file."""
+    """Images handed to their file, also to one that could not be finalized later."""
     images_dropped: dict[str, int]
     """Images that came and were not written, by reason."""
     messages_dropped: dict[str, int]
@@ -188,6 +198,14 @@ class Totals:
     """Data files finalized."""
     runs: dict[str, int]
     """Finished runs by outcome."""
+    runs_refused: dict[str, int]
+    """Runs that were refused, by reason; also start messages that could not be decoded, by kind."""
+    runs_failed: dict[str, int]
+    """Runs that failed while they were written, by reason."""
+    images_unexpected: int
+    """Images beyond the planned number, of finished runs."""
+    quantities_left_out: int
+    """Values that could not be stored as they were, of finished runs."""
     receiving_pauses: int
     """How often receiving stopped because the byte budget was used up."""
 
@@ -221,6 +239,8 @@ class Status:
     """`number_of_images` of the start message."""
     images_received: int
     """Image messages of the run, whatever became of them."""
+    images_unexpected: int
+    """Images beyond the planned number; they are written."""
     images_dropped: dict[str, int]
     """Images that came and were not written, by reason."""
     performance_MBs: float  # noqa: N815 the name that existing scripts read

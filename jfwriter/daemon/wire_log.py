@@ -8,7 +8,8 @@ from collections.abc import Callable, Hashable
 
 BURST_LINES = 100
 LINES_PER_S = 5.0
-MAX_REMEMBERED = 1000
+MAX_REMEMBERED = 100
+"""Of each kind of thing, where the last part of the key comes from the sender."""
 
 
 class WireLog:
@@ -17,7 +18,8 @@ class WireLog:
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logger
         self._clock = clock
-        self._said: set[Hashable] = set()
+        self._said: dict[tuple[Hashable, ...], set[Hashable]] = {}
+        """First parts of the key -> last parts."""
         self._tokens = float(BURST_LINES)
         self._refilled_at = clock()
         self._n_suppressed = 0
@@ -26,11 +28,17 @@ class WireLog:
         """Everything may be said once again."""
         self._said.clear()
 
-    def once(self, level: int, key: Hashable, text: str, exception: BaseException | None = None) -> None:
-        """Log `text` unless something was already logged under `key` in this run."""
-        if key in self._said or len(self._said) >= MAX_REMEMBERED:
+    def once(
+        self, level: int, key: tuple[Hashable, ...], text: str, exception: BaseException | None = None
+    ) -> None:
+        """Log `text` unless something was already logged under `key` in this run.
+
+        Only the last part of `key` may come from the sender.
+        """
+        said = self._said.setdefault(key[:-1], set())
+        if key[-1] in said or len(said) >= MAX_REMEMBERED:
             return
-        self._said.add(key)
+        said.add(key[-1])
         self.say(level, text, exception)
 
     def say(self, level: int, text: str, exception: BaseException | None = None) -> None:

@@ -27,6 +27,13 @@ class ImageLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageSkipped:
+    """An image that the session had accepted was not stored, because its run had failed."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunFailed:
     """The run cannot go on; its further images are thrown away."""
 
@@ -54,4 +61,4 @@ class WriterEnded:
     """The last event: nothing of the files is touched any more."""
 
 
-WriterEvent = FileClosed | ImageLost | RunFailed | RunFinished | WriterDied | WriterEnded
+WriterEvent = FileClosed | ImageLost | ImageSkipped | RunFailed | RunFinished | WriterDied | WriterEnded

@@ -38,7 +38,8 @@ class Job:
 
 
 class WriterThread:
-    """Started by `start`; `stop` ends it after the orders given so far, `abort` as soon as it can.
+    """Started by `start`; `stop` ends it after the orders given so far, `abort` as soon as it can: the orders
+    that wait are then not carried out, but every run that has its FinishRun is still reported, as failed.
 
     `on_events` is called on the writer thread and must only wake the event loop, which then takes the events
     with `take_events`. No event is sent per written image: `progress` shows those.
@@ -74,7 +75,7 @@ class WriterThread:
         self._jobs.put(None)
 
     def abort(self) -> None:
-        """Drop the orders that wait and leave the open files as they are."""
+        """Write nothing more and leave the open files as they are."""
         self._aborted = True
         self._jobs.put(None)
 
@@ -114,7 +115,7 @@ class WriterThread:
     def _do_next(self) -> bool:
         """One job. A method of its own, so that nothing keeps its frame while the thread waits."""
         job = self._jobs.get()
-        if job is None or self._aborted:
+        if job is None:
             return False
         self.progress.current = (job.arrived_at, time.monotonic())
         for order in job.orders:
@@ -127,14 +128,20 @@ class WriterThread:
         if isinstance(order, OpenRun):
             pending = analysis if isinstance(analysis, PendingRun) else None
             self.progress.figures = figures = RunFigures(self._min_spots_for_hit)
-            plan = order.plan if pending is None else pending.plan()
+            plan = order.plan if pending is None or self._aborted else pending.plan()
             self._run = RunInWork(
                 plan, self._make_files, self._post, self.progress, figures=figures, pending=pending
             )
-            self._run.open()
-        elif self._run is None:
+            if self._aborted:
+                self._run.give_up()
+            else:
+                self._run.open()
+            return
+        if self._run is None:
             raise AssertionError(f"order {type(order).__name__} without an open run")
-        elif isinstance(order, FinishRun):
+        if self._aborted:
+            self._run.give_up()
+        if isinstance(order, FinishRun):
             self._run.finish(order)
             self._run = None
         elif isinstance(order, WriteImage) and isinstance(analysis, PendingImage):

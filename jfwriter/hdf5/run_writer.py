@@ -19,17 +19,18 @@ from jfwriter.hdf5.data_files import DataFiles
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.image_dataset import Scratch
+from jfwriter.hdf5.losses import Losses, base_name
 from jfwriter.hdf5.master_file import MasterContent, write_master
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
-from jfwriter.hdf5.run_ranges import n_images_in, with_images
+from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.verify import check_master
 from jfwriter.payload import Codec
-from jfwriter.session.orders import ClosedFile, FinishRun, Outcome, Range, RunReport, WriteImage
-from jfwriter.session.plan import FileFormat, RunPlan
+from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
+from jfwriter.session.plan import N_WRITERS_UNKNOWN, FileFormat, RunPlan
 from jfwriter.settings import Settings
 from jfwriter.wire.messages import CalibrationMessage
 
@@ -62,9 +63,7 @@ class RunWriter:
         """Highest image id that was stored, plus one."""
         self._n_counted = 0
         """Images of a run that writes no file."""
-        self._lost: set[int] = set()
-        self._abandoned: set[int] = set()
-        """Images in files that were not published."""
+        self._losses = Losses()
         self._failure: StorageError | None = None
         self._is_finished = False
         self._master_bytes: int | None = None
@@ -78,10 +77,12 @@ class RunWriter:
         """
         if not self._plan.writes_files:
             return
+        if not self._plan.only_writer and self._plan.n_writers == 0:
+            _log.warning("%s: %s", self._plan.prefix, N_WRITERS_UNKNOWN)
         self._directory = RunDirectory.open(self._settings.files.root_dir, self._plan)
         parts = FileParts(self._plan, self._directory, self._plugins, Scratch())
         raw_codec = Codec(self._settings.files.compress_raw_images)
-        self._files = DataFiles(parts, raw_codec, self._on_closed)
+        self._files = DataFiles(parts, raw_codec, self._file_closed)
 
     def write_image(self, order: WriteImage) -> int:
         """Store an image, whose framing was checked, and its quantities; returns the payload bytes stored.
@@ -95,10 +96,10 @@ class RunWriter:
         try:
             return self._store(self._files, order)
         except PayloadError:
-            self._lost.add(order.image.image_id)
+            self._losses.reject(order.image.image_id)
             raise
         except StorageError as error:
-            self._lost.add(order.image.image_id)
+            self._losses.failed_with.add(order.image.image_id)
             self._failure = StorageError(error.reason, str(error))
             raise
 
@@ -118,7 +119,8 @@ class RunWriter:
             raise
 
     def finish(self, order: FinishRun) -> RunReport:
-        """Close what is open, write the master, and say what stands there now.
+        """Close what is open, write the master, and say what stands there now. The images that `order`
+        counts as received are those written and those dropped.
 
         Never raises StorageError: a run that cannot be finished is abandoned and reported as failed, and so
         is one that has failed before.
@@ -145,7 +147,7 @@ class RunWriter:
         if storage_works and not self._is_finished:
             self._failure = StorageError("abandoned", "the run was given up before its end")
         if self._files is not None:
-            self._abandoned.update(self._files.unpublished())
+            self._losses.abandoned.update(self._files.unpublished())
             for name in self._files.abandon(storage_works=storage_works):
                 _log.warning(
                     "%s: what was written of an unfinished file stays in %s", self._plan.prefix, name
@@ -153,11 +155,15 @@ class RunWriter:
         self._directory.close()
         self._directory = None
 
+    def _file_closed(self, file: ClosedFile) -> None:
+        self._losses.published.append(file)
+        self._on_closed(file)
+
     def _store(self, files: DataFiles, order: WriteImage) -> int:
         image = order.image
         file = files.for_image(order)
         n_bytes = file.write(order.row, image.channels)
-        self._lost.discard(image.image_id)
+        self._losses.lost.discard(image.image_id)
         self._n_seen = max(self._n_seen, image.image_id + 1)
         if image.original_image_id is not None and self._plan.write_master:
             self._original_numbers.add(image.image_id, image.original_image_id)
@@ -174,16 +180,16 @@ class RunWriter:
             n_left_out = files.create_missing(n_images)
             if n_left_out:
                 self._reasons.append(f"{n_left_out} data files without any image were not made: too many")
+        self._look_for_gone()
         if self._plan.write_master and self._plan.format.has_master:
             self._write_master(files, order, n_images)
-        self._check_names(files)
 
     def _finish_single_file(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
         if not files.is_open(0):
             files.open_empty(0, with_images=n_images > 0)
 
         def describe(file: DataFile, filled: FilledRows) -> None:
-            content = self._content(files, order, n_images, files.n_published + filled.n_written)
+            content = self._content(files, order, n_images, filled.n_written)
             self._warn(write_master(file.h5, self._plan, content))
 
         files.close(0, n_images, describe)
@@ -197,7 +203,7 @@ class RunWriter:
                 libver = master_libver(self._plan.format)
                 file = h5py.File(pending.path, "x", libver=libver, track_order=False, locking="best-effort")
             try:
-                content = self._content(files, order, n_images, files.n_published)
+                content = self._content(files, order, n_images, self._losses.n_kept)
                 self._warn(write_master(file, self._plan, content))
                 with storage_faults(f"cannot close {name}"):
                     file.close()
@@ -211,21 +217,25 @@ class RunWriter:
             raise
         self._master_bytes = pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
 
-    def _check_names(self, files: DataFiles) -> None:
-        """Files that somebody took away while the run went on."""
+    def _look_for_gone(self) -> None:
+        """Files that somebody took away while the run went on: their images count as dropped."""
         assert self._directory is not None  # noqa: S101 opened with the files
-        gone = [name for name in files.sizes_bytes if not self._directory.exists(name)]
+        self._losses.look_for_gone(self._directory.exists)
+        gone = self._losses.gone
         if gone:
-            self._reasons.append(f"{len(gone)} published files are gone, {gone[0]} first")
+            self._reasons.append(f"{len(gone)} published files are gone, {base_name(gone[0])} first")
 
     def _content(self, files: DataFiles, order: FinishRun, n_images: int, n_written: int) -> MasterContent:
+        missing = self._losses.enter(order, self._plan.images_per_file).missing
+        judged = files_judged(self._plan, n_images, files.stored_paths, missing)
         return MasterContent(
             n_images=n_images,
-            n_written=n_written,
+            n_written=n_written if judged is None else None,
+            files_judged=judged,
             written_at_s=time.time(),
             outcome=order.outcome,
             end=order.end,
-            missing=with_images(order.missing, self._lost),
+            missing=missing,
             channels={name: image_format.dtype for name, image_format in files.formats.items()},
             datasets=(*self._plugins.configured(), *files.datasets.values()),
             stored_paths=files.stored_paths,
@@ -239,8 +249,8 @@ class RunWriter:
         return max(order.n_images, self._n_seen)
 
     def _report(self, order: FinishRun) -> RunReport:
-        missing = with_images(order.missing, self._lost | self._abandoned)
-        reasons = [*self._reasons, *self._doubts(order, missing)]
+        order = self._losses.enter(order, self._plan.images_per_file)
+        reasons = [*self._reasons, *self._doubts(order)]
         outcome = order.outcome
         if self._failure is not None:
             outcome = Outcome.FAILED
@@ -252,22 +262,28 @@ class RunWriter:
             outcome=outcome,
             reasons=(*reasons, *order.reasons),
             n_images=self._n_images(order),
-            n_written=self._n_counted if self._files is None else self._files.n_published,
-            missing=missing,
+            n_written=self._n_counted if self._files is None else self._losses.n_kept,
+            missing=order.missing,
             files=tuple("/".join((*self._plan.directory, name)) for name in self._names()),
-            written_bytes=sum(self._sizes_bytes()),
+            written_bytes=sum(file.size_bytes for file in self._losses.kept) + (self._master_bytes or 0),
             dropped=order.dropped,
             problems=dict(self._plugins.problems),
+            n_received=order.n_received,
+            n_never_came=order.n_never_came,
+            n_unexpected=order.n_unexpected,
+            n_calibrations_dropped=order.n_calibrations_dropped,
+            failure="" if self._failure is None else self._failure.reason,
         )
 
-    def _doubts(self, order: FinishRun, missing: tuple[Range, ...]) -> list[str]:
+    def _doubts(self, order: FinishRun) -> list[str]:
+        """`order`: the completed one."""
         doubts = [
             f"quantity {name!r} was given up after an error: {text}"
             for name, text in self._plugins.failures.items()
         ]
-        n_more = n_images_in(missing) - n_images_in(with_images(order.missing, ()))
-        if n_more:
-            doubts.append(f"{n_more} {_images(n_more)} came but could not be kept")
+        n_unkept = len(self._losses.lost) + order.dropped.get(DropReason.RUN_FAILED, 0)
+        if n_unkept:
+            doubts.append(f"{n_unkept} {_images(n_unkept)} came but could not be kept")
         if self._calibrations.n_left_out:
             n_left_out = self._calibrations.n_left_out
             doubts.append(f"{n_left_out} calibration {_images(n_left_out)} left out: too large")
@@ -277,14 +293,8 @@ class RunWriter:
         return doubts
 
     def _names(self) -> list[str]:
-        names = sorted(self._files.sizes_bytes) if self._files is not None else []
-        if self._master_bytes is not None:
-            names.append(self._plan.master_name)
-        return names
-
-    def _sizes_bytes(self) -> list[int]:
-        sizes = list(self._files.sizes_bytes.values()) if self._files is not None else []
-        return [*sizes, self._master_bytes or 0]
+        names = sorted(base_name(file) for file in self._losses.kept)
+        return names if self._master_bytes is None else [*names, self._plan.master_name]
 
     def _warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:

@@ -38,6 +38,8 @@ class DropReason(enum.StrEnum):
     RUN_FAILED = "run_failed"
     WRITE_FAILED = "write_failed"
     REPEATED_START = "repeated_start"
+    BAD_CALIBRATION = "bad_calibration"
+    FILE_GONE = "file_gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,9 @@ class FinishRun:
 
     `missing` are the images below `n_images` that this writer should have got and has not; the writer adds
     those that it could not write. `outcome` is the session's verdict; the writer lowers it to INCOMPLETE or
-    FAILED when writing or finishing went wrong. `dropped` counts what was discarded, by reason.
+    FAILED when writing or finishing went wrong. `dropped` counts the images that the session discarded, by
+    reason; the writer adds those that it could not keep, so that in the report of every run the images
+    received are those written and those dropped.
     """
 
     n_images: int
@@ -83,6 +87,13 @@ class FinishRun:
     dropped: Mapping[str, int] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
     """Means over the images of this writer and counts of its analysis; added by the writer thread."""
+    n_received: int = 0
+    """Image messages that came since the start of the run, whatever became of them."""
+    n_never_came: int = 0
+    """Planned images of this writer from `n_images` on: behind the end of the files."""
+    n_unexpected: int = 0
+    """Accepted images beyond the planned number."""
+    n_calibrations_dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,8 @@ class Discard:
 
     reason: DropReason
     text: str
+    series: str = ""
+    """Of a message that is not of the held run: the run that it names."""
 
 
 Order = OpenRun | WriteImage | WriteCalibration | CloseFile | FinishRun | Discard
@@ -123,3 +136,12 @@ class RunReport:
     dropped: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, int] = field(default_factory=dict)
     """Values of messages that could not be stored as they were, by dataset path."""
+    n_received: int = 0
+    """Images received: `n_written` and all of `dropped`."""
+    n_never_came: int = 0
+    n_unexpected: int = 0
+    n_calibrations_dropped: int = 0
+    failure: str = ""
+    """Outcome FAILED: the fixed word of what went wrong."""
+    refused: bool = False
+    """The failure was found before any file was made."""

@@ -59,12 +59,14 @@ class Run:
         self.ledger = Ledger(plan.images_per_file)
         self.failure: Failure | None = None
         self.n_unexpected = 0
+        self.n_calibrations_dropped = 0
         self._limits = limits
         self._dtype = plan.dtype
         self._channels = plan.channels
 
     def take(self, image: ImageMessage) -> tuple[Order, ...]:
         """Orders for an image of this run: written (and its file closed when full), or discarded once."""
+        image = self._with_the_channel_of_the_run(image)
         rejected = self._reject_place(image.image_id) or self._reject_content(image)
         if rejected is not None:
             return (rejected,)
@@ -83,6 +85,11 @@ class Run:
             self.n_unexpected -= 1
         return lost
 
+    def see(self, image_id: int) -> None:
+        """An image came that nobody can write any more: the run is at least so long."""
+        if 0 <= image_id < image_id_limit(self.plan, self.ledger.n_seen, self._limits):
+            self.ledger.see(image_id)
+
     def take_calibration(
         self, message: CalibrationMessage
     ) -> tuple[CalibrationMessage | None, tuple[Discard, ...]]:
@@ -90,13 +97,17 @@ class Run:
         problems = {name: _framing_problem({name: payload}) for name, payload in message.data.items()}
         sound = {name: message.data[name] for name, problem in problems.items() if problem is None}
         discards = tuple(
-            Discard(DropReason.BAD_PAYLOAD, f"calibration image {name[:40]!r}: {problem}")
+            Discard(DropReason.BAD_CALIBRATION, f"calibration image {name[:40]!r}: {problem}")
             for name, problem in problems.items()
             if problem is not None
         )
         if not sound:
-            empty = Discard(DropReason.BAD_PAYLOAD, "calibration message without an image")
-            return None, discards or (empty,)
+            discards = discards or (
+                Discard(DropReason.BAD_CALIBRATION, "calibration message without an image"),
+            )
+        self.n_calibrations_dropped += len(discards)
+        if not sound:
+            return None, discards
         return (message if not discards else replace(message, data=sound)), discards
 
     def _is_unexpected(self, image_id: int) -> bool:
@@ -137,6 +148,15 @@ class Run:
             return Discard(DropReason.BAD_PAYLOAD, f"image {image.image_id}: {problem}")
         self._channels, self._dtype = channels, dtype
         return None
+
+    def _with_the_channel_of_the_run(self, image: ImageMessage) -> ImageMessage:
+        """Where the start message names one channel and the image has one, it is that one, however called."""
+        if len(self.plan.channels) != 1 or len(image.channels) != 1:
+            return image
+        (payload,) = image.channels.values()
+        if self.plan.channels[0] in image.channels:
+            return image
+        return replace(image, channels={self.plan.channels[0]: payload})
 
     def _channels_are_usable(self, names: tuple[str, ...]) -> bool:
         return len(names) <= self._limits.max_channels and all(usable_channel(name) for name in names)

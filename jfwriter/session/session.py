@@ -7,6 +7,7 @@ come back through `image_lost` and `run_failed`, perhaps when the run is over.
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import replace
 
 from jfwriter.errors import RunRefused
 from jfwriter.session.orders import Discard, DropReason, FinishRun, OpenRun, Order, Outcome, WriteCalibration
@@ -33,7 +34,12 @@ class Session:
         self._last_refusal: Refusal | None = None
         self._over: deque[Series] = deque(maxlen=_REMEMBERED_SERIES)
         self._dropped: Counter[str] = Counter()
+        """Images discarded here."""
+        self._lost: Counter[str] = Counter()
+        """Images of the held run that the writer has told of. It counts them itself in its report."""
         self._n_received = 0
+        self._n_since_start = 0
+        self._n_unexpected = 0
         self._n_runs = 0
 
     @property
@@ -55,7 +61,8 @@ class Session:
         orders = self._close(Closing(Outcome.INCOMPLETE, f"superseded by run {series}"), None)
         self._forget_refused()
         self._dropped.clear()
-        self._n_received = 0
+        self._lost.clear()
+        self._n_received = self._n_since_start = self._n_unexpected = 0
         try:
             plan = make_plan(start, self._settings, self._n_runs + 1, received_at)
         except RunRefused as refusal:
@@ -67,11 +74,13 @@ class Session:
 
     def on_image(self, image: ImageMessage) -> Orders:
         """Write an image of the open run, or discard it; the file that it fills is closed."""
+        self._n_since_start += 1
         run = self._run_of(image)
         if isinstance(run, Discard):
             return (run,)
         self._n_received += 1
         if run.failure is not None:
+            run.see(image.image_id)
             return (self._drop_failed(image, run, run.failure),)
         orders = run.take(image)
         self._count(orders)
@@ -85,7 +94,6 @@ class Session:
         if run.failure is not None:
             return (self._drop_failed(message, run, run.failure),)
         sound, discards = run.take_calibration(message)
-        self._count(discards)
         return (*(() if sound is None else (WriteCalibration(sound),)), *discards)
 
     def on_end(self, end: EndMessage) -> Orders:
@@ -113,7 +121,12 @@ class Session:
         """The writer could not store an accepted image of run `serial`."""
         run = self._run
         if run is not None and run.plan.serial == serial and run.lose(image_id):
-            self._dropped[DropReason.WRITE_FAILED.value] += 1
+            self._lost[DropReason.WRITE_FAILED.value] += 1
+
+    def image_skipped(self, serial: int) -> None:
+        """The writer did not store an accepted image of run `serial`, as the run had failed."""
+        if self._run is not None and self._run.plan.serial == serial:
+            self._lost[DropReason.RUN_FAILED.value] += 1
 
     def run_failed(self, serial: int, reason: str, text: str) -> None:
         """The writer gave run `serial` up: its messages are discarded until its end or the next start."""
@@ -125,12 +138,14 @@ class Session:
         """An immutable picture of the session."""
         start = self._refused.start if self._refused else self._run.plan.start if self._run else None
         if start is None:
-            return SessionSnapshot(self.state, dict(self._dropped))
+            return SessionSnapshot(
+                self.state, dict(self._dropped + self._lost), n_unexpected=self._n_unexpected
+            )
         run = self._run
         refused = self._refused
         return SessionSnapshot(
             state=self.state,
-            dropped=dict(self._dropped),
+            dropped=dict(self._dropped + self._lost),
             serial=run.plan.serial if run else None,
             file_prefix=run.plan.prefix if run else start.file_prefix,
             run_name=start.run_name or start.series_unique_id,
@@ -160,12 +175,11 @@ class Session:
             return self._drop(message, DropReason.RUN_REFUSED, f"the run was refused: {self._refused.text}")
         came = Series(message.series_id, message.series_unique_id or "")
         if any(series.owns(message) for series in self._over):
-            return self._drop(message, DropReason.AFTER_END, f"run {came} is over")
+            return self._drop(message, DropReason.AFTER_END, f"run {came} is over", str(came))
         if self._run is not None:
-            return self._drop(
-                message, DropReason.OTHER_SERIES, f"run {came} is not the open one, {self._run.series}"
-            )
-        return self._drop(message, DropReason.NO_RUN, f"run {came} has not been started")
+            text = f"run {came} is not the open one, {self._run.series}"
+            return self._drop(message, DropReason.OTHER_SERIES, text, str(came))
+        return self._drop(message, DropReason.NO_RUN, f"run {came} has not been started", str(came))
 
     def _close(self, closing: Closing, end: EndMessage | None) -> tuple[FinishRun, ...]:
         """Finish the held run, if there is one. A failed one ends as failed whatever closes it; the
@@ -177,7 +191,24 @@ class Session:
         self._over.append(run.series)
         if run.failure is not None:
             closing = Closing(Outcome.FAILED, closing.reason)
-        return (finish(run.plan, run.ledger, self._dropped, self._settings, end=end, closing=closing),)
+        order = finish(
+            run.plan,
+            run.ledger,
+            self._dropped + self._lost,
+            self._settings,
+            end=end,
+            closing=closing,
+            n_calibrations_dropped=run.n_calibrations_dropped,
+        )
+        self._n_unexpected = run.n_unexpected
+        return (
+            replace(
+                order,
+                dropped=dict(self._dropped),
+                n_received=self._n_since_start,
+                n_unexpected=run.n_unexpected,
+            ),
+        )
 
     def _forget_refused(self) -> None:
         if self._refused is not None:
@@ -187,10 +218,10 @@ class Session:
     def _drop_failed(self, message: RunMessage, run: Run, failure: Failure) -> Discard:
         return self._drop(message, DropReason.RUN_FAILED, f"run {run.series} failed: {failure.text}")
 
-    def _drop(self, message: RunMessage, reason: DropReason, text: str) -> Discard:
+    def _drop(self, message: RunMessage, reason: DropReason, text: str, series: str = "") -> Discard:
         if isinstance(message, ImageMessage):
             self._dropped[reason.value] += 1
-        return Discard(reason, text)
+        return Discard(reason, text, series)
 
     def _count(self, orders: Orders) -> None:
         for order in orders:

@@ -33,7 +33,8 @@ class SessionSnapshot:
     """The session between two messages. Run fields are None, counts 0, when no run is held.
 
     `n_received` counts the images of the held run that came, whatever became of them; `dropped` counts
-    the images (calibration images too) discarded since the latest start, by reason (`DropReason`).
+    the images that came since the latest start and are not written, by reason (`DropReason`). `dropped` and
+    `n_unexpected` stay until the next start.
     """
 
     state: State

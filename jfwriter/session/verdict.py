@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +24,8 @@ _REJECTIONS = (
     DropReason.BAD_PAYLOAD,
     DropReason.WRITE_FAILED,
 )
+_NOT_ACCEPTED = (*_REJECTIONS, DropReason.DUPLICATE, DropReason.TOO_FAR, DropReason.RUN_FAILED)
+"""Images of the run that came without being accepted; what is missing because of that is said elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,14 @@ def finish(
     *,
     end: EndMessage | None,
     closing: Closing,
+    n_calibrations_dropped: int = 0,
 ) -> FinishRun:
     """Judge the run. Outcome COMPLETE only if its end came and nothing that is known of speaks against it."""
     claimed, lie = _claimed_images(plan, ledger, settings, end)
     count = _count(plan, ledger, settings, max(claimed, ledger.n_seen))
     doubts = _doubts(plan, count, dropped, end, lie)
+    if n_calibrations_dropped:
+        doubts.append(f"{n_calibrations_dropped} calibration {_noun(n_calibrations_dropped)} rejected")
     notes = _notes(plan, count, dropped, end)
     if closing.outcome is not None:
         outcome = closing.outcome
@@ -82,7 +87,15 @@ def finish(
         outcome=outcome,
         reasons=tuple(reason for reason in (*doubts, *notes) if reason),
         dropped=dict(dropped),
+        n_never_came=count.n_tail,
+        n_calibrations_dropped=n_calibrations_dropped,
     )
+
+
+def missing_text(missing: Sequence[Range]) -> str:
+    """The reason that names missing images: the first ranges of `missing`, and how many images there are."""
+    n_images = sum(last - first + 1 for first, last in missing)
+    return f"{_images(n_images)} missing: {_shown(missing)}"
 
 
 def ranges(found: Ids) -> tuple[Range, ...]:
@@ -130,7 +143,7 @@ def _doubts(
     """Each reason that keeps the run from being complete."""
     found = [] if end is not None else ["no end message"]
     if count.n_gaps and not _gaps_are_wanted(plan, count, end):
-        found.append(f"{_images(count.n_gaps)} missing: {_shown(count.gaps)}")
+        found.append(missing_text(ranges(count.gaps)))
     if count.n_tail:
         found.append(
             f"the run ends after {_images(count.n_images)} of {plan.n_images_planned}: "
@@ -148,17 +161,18 @@ def _doubts(
     if lie:
         found.append(lie)
     elif end is not None:
-        found += _length_doubts(plan, count, end)
+        found += _length_doubts(plan, count, dropped, end)
     return found
 
 
-def _length_doubts(plan: RunPlan, count: _Count, end: EndMessage) -> list[str]:
-    """What speaks against the end of the run being its end, where no planned number says it."""
+def _length_doubts(plan: RunPlan, count: _Count, dropped: Mapping[str, int], end: EndMessage) -> list[str]:
+    """What speaks against the end of the run being its end, where no gap says it already."""
+    n_sent = end.images_sent_to_write if plan.only_writer else None
+    n_came = count.n_accepted + sum(dropped.get(reason, 0) for reason in _NOT_ACCEPTED)
+    if n_sent is not None and n_sent > n_came and not count.n_gaps and not count.n_tail:
+        return [f"the sender sent {_images(n_sent)}, {n_came} came"]
     if plan.n_images_planned is not None and not rejects_on_purpose(plan):
         return []
-    n_sent = end.images_sent_to_write if plan.only_writer else None
-    if n_sent is not None and n_sent > count.n_accepted:
-        return [f"the sender sent {_images(n_sent)}, {count.n_accepted} were accepted"]
     if n_sent is None and end.max_image_number is None:
         return ["the sender never said how many images there are: the last ones may be missing"]
     return []
@@ -201,10 +215,14 @@ def _n_in(found: Ids) -> int:
 
 
 def _images(n_images: int) -> str:
-    return "1 image" if n_images == 1 else f"{n_images} images"
+    return f"{n_images} {_noun(n_images)}"
 
 
-def _shown(found: Ids) -> str:
-    shown = [str(a) if a == b else f"{a}-{b}" for a, b in ranges(found[:_SHOWN_RANGES])]
-    n_more = found.shape[0] - len(shown)
+def _noun(n_images: int) -> str:
+    return "image" if n_images == 1 else "images"
+
+
+def _shown(found: Sequence[Range]) -> str:
+    shown = [str(a) if a == b else f"{a}-{b}" for a, b in found[:_SHOWN_RANGES]]
+    n_more = len(found) - len(shown)
     return ", ".join(shown) + (f" and {n_more} more ranges" if n_more > 0 else "")

@@ -105,7 +105,7 @@ def statistics(pixels: Pixels, valid: npt.NDArray[np.bool_]) -> Statistics:
     values = pixels[valid & ~saturated]
     if not values.size:
         return Statistics(0, 0, 0, int(saturated.sum()), error)
-    total = values.sum(dtype=np.float64 if pixels.dtype.kind == "f" else np.int64)
+    total = values.astype(np.float64 if pixels.dtype.kind == "f" else np.int64).sum()
     return Statistics(int(values.min()), int(values.max()), int(total), int(saturated.sum()), error)
 
 

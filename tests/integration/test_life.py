@@ -11,6 +11,7 @@ import h5py
 import hdf5plugin  # noqa: F401 registers the bitshuffle filter for reading
 import numpy as np
 import pytest
+import zmq
 
 from tests.support import stream
 from tests.support.daemon import DEADLINE_S, wait_for
@@ -113,15 +114,21 @@ def test_a_port_that_is_taken(root: Path, dcu: PlainDcu, option: str) -> None:
 
 
 def test_a_second_signal_ends_it_at_once(root: Path, dcu: PlainDcu) -> None:
-    with Service(
-        root, "-H0", dcu.address, environment={"PYTHONPATH": patched(root.parent, WAITS_FOR_EVER)}
-    ) as service:
+    environment = {"PYTHONPATH": patched(root.parent, WAITS_FOR_EVER)}
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.PULL) as listener,
+        Service(root, "-H0", dcu.address, environment=environment) as service,
+    ):
         service.wait_until_ready()
-        dcu.send(stream.run(n_images=8))
+        address = f"tcp://127.0.0.1:{listener.bind_to_random_port('tcp://127.0.0.1')}"
+        dcu.send(stream.run(n_images=8, user_data={"writer_notification_zmq_addr": address}))
         service.wait_for_status(nimages=1)
         service.process.send_signal(signal.SIGTERM)
         wait_for(lambda: "bringing to disk" in service.log)
         assert service.end() == 1
+        assert listener.poll(DEADLINE_S * 1000)
+        assert listener.recv_json()["ok"] is False
     assert "leaving at once" in service.log
     assert not (root / "run1_master.h5").exists()
 

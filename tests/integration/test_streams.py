@@ -327,6 +327,9 @@ def test_storage_that_fails_costs_one_run(root: Path, dcu: PlainDcu) -> None:
         assert last["outcome"] == "failed"
         assert any("too large" in reason.lower() for reason in last["reasons"])
         assert last["images_written"] + last["images_missing"] == n_images
+        assert last["images_received"] == n_images
+        assert last["images_dropped"] == {"run_failed": n_images - last["images_written"]}
+        assert service.status["totals"]["runs_failed"].keys() == {"file_too_large"}
         wait_for(lambda: service.status["republish"]["not_republished"] == n_images + 2)
         assert service.get("health")[0] == 200
         dcu.send(stream.run(2, n_images=3))

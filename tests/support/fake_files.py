@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from jfwriter.session.orders import ClosedFile, FinishRun, RunReport, WriteImage
+from jfwriter.errors import FailRun, PayloadError
+from jfwriter.hdf5.losses import with_losses
+from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, RunReport, WriteImage
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import CalibrationMessage
 
@@ -41,13 +43,23 @@ class FakeFiles:
         self._plan = plan
         self._on_closed = on_closed
         self._n_written = 0
+        self._lost: list[int] = []
+        self._failed: list[int] = []
 
     def open(self) -> None:
         self._disk.do(f"open {self._plan.prefix}")
 
     def write_image(self, order: WriteImage) -> int:
         self._disk.may_write.wait()
-        self._disk.do(f"image {order.image.image_id}")
+        image_id = order.image.image_id
+        try:
+            self._disk.do(f"image {image_id}")
+        except FailRun:
+            self._failed.append(image_id)
+            raise
+        except PayloadError:
+            self._lost.append(image_id)
+            raise
         self._n_written += 1
         return 100
 
@@ -61,6 +73,8 @@ class FakeFiles:
 
     def finish(self, order: FinishRun) -> RunReport:
         self._disk.do(f"finish {order.outcome}")
+        order = with_losses(order, self._lost, DropReason.WRITE_FAILED)
+        order = with_losses(order, self._failed, DropReason.RUN_FAILED)
         return RunReport(
             plan=self._plan,
             outcome=order.outcome,
@@ -69,6 +83,7 @@ class FakeFiles:
             n_written=self._n_written,
             missing=order.missing,
             dropped=order.dropped,
+            n_received=order.n_received,
         )
 
     def abandon(self) -> None:

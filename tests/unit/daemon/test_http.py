@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -23,6 +24,7 @@ from jfwriter.daemon.status import (
     LastRun,
     Status,
 )
+from jfwriter.daemon.wire_log import BURST_LINES
 from jfwriter.errors import EndpointError
 from jfwriter.settings import HttpSettings
 from tests.support.told import IDLE, RESULT, WRITING
@@ -246,3 +248,21 @@ def test_the_url_of_an_ipv6_listener() -> None:
         pytest.skip("no IPv6 here")
     with listener:
         assert http.endpoint(listener).startswith("http://[::1]:")
+
+
+async def test_what_is_not_http_writes_one_line_and_only_so_many(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    listener = http.bind(HttpSettings(port=0))
+    server = http.HttpServer(listener, FakeDaemon())
+    await server.start()
+    try:
+        for _ in range(BURST_LINES + 20):
+            reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+            writer.write(b"GET / HTTP/9.9\r\nno header\r\n\r\n")
+            assert b" 400 " in await asyncio.wait_for(reader.readline(), 20)
+            writer.close()
+    finally:
+        await server.close()
+    lines = [record for record in caplog.records if "Error handling request" in record.getMessage()]
+    assert 0 < len(lines) <= BURST_LINES + 15
+    assert all(record.exc_info is None for record in lines)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jfwriter.daemon import logs
-from jfwriter.daemon.wire_log import BURST_LINES, WireLog
+from jfwriter.daemon.wire_log import BURST_LINES, MAX_REMEMBERED, WireLog
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,16 @@ def test_a_flood_of_runs_is_cut_and_counted(
     clock.now += 1.0
     wire_log.say(logging.INFO, "later")
     assert caplog.messages[-2:] == ["500 log lines about messages were left out", "later"]
+
+
+def test_inventions_of_one_kind_do_not_silence_another(
+    wire_log: WireLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for i in range(MAX_REMEMBERED + 5):
+        wire_log.once(logging.WARNING, ("unknown", f"type {i}"), "invented")
+    wire_log._tokens = float(BURST_LINES)
+    wire_log.once(logging.WARNING, ("bad_message", "not_a_map"), "worth knowing")
+    assert "worth knowing" in caplog.messages
 
 
 def test_a_sender_that_invents_reasons_fills_no_memory(wire_log: WireLog, clock: Clock) -> None:

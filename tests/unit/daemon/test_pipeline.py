@@ -11,11 +11,13 @@ import zmq
 
 from jfwriter.daemon import pipeline
 from jfwriter.daemon.fatal import Fatal
-from jfwriter.errors import PayloadError, StorageError
+from jfwriter.daemon.writer_events import RunFinished
+from jfwriter.errors import PayloadError, RunRefused, StorageError
 from tests.support import hostile, messages, stream
 from tests.support.eventually import eventually
 from tests.support.plain_dcu import encode
 from tests.support.rig import Rig
+from tests.support.told import report
 
 
 @pytest_asyncio.fixture
@@ -152,11 +154,61 @@ async def test_a_run_that_fails_is_drained_and_the_next_one_written(rig: Rig) ->
     rig.feed(*whole[3:])
     await rig.settled()
     assert rig.told.announced[0].outcome == "failed"
-    assert rig.board.images_dropped == {"run_failed": 3}
+    assert rig.board.images_dropped == {"run_failed": 4}
     rig.disk.raise_at.clear()
     rig.feed(*stream.run(2, n_images=2))
     await rig.settled()
     assert rig.told.announced[1].outcome == "complete"
+
+
+async def test_no_image_of_a_failed_run_vanishes(rig: Rig) -> None:
+    rig.disk.may_write.clear()
+    rig.disk.raise_at["image 3"] = StorageError("no_space", "No space left on device")
+    rig.feed(*stream.run(n_images=9)[:-1])
+    rig.disk.may_write.set()
+    await eventually(lambda: rig.session.snapshot().failure)
+    rig.feed(stream.image_message(9), stream.end(1))
+    await rig.settled()
+    (result,) = rig.told.announced
+    assert (result.images_received, result.images_written) == (10, 3)
+    assert result.images_dropped == {"run_failed": 7}
+    assert rig.board.images_dropped == {"run_failed": 7}
+    assert rig.session.snapshot().dropped["run_failed"] == 7
+    assert rig.board.runs_failed == {"no_space": 1}
+
+
+async def test_values_that_were_left_out_are_told(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    told_of = report(problems={"/entry/MX/bkgEstimate": 3})
+    rig.board.opened(told_of.plan)
+    rig.aftermath.handle(RunFinished(told_of))
+    assert rig.told.announced[0].quantities_left_out == {"/entry/MX/bkgEstimate": 3}
+    assert rig.board.totals(0, 0, 0).quantities_left_out == 3
+    assert sum("/entry/MX/bkgEstimate: 3" in text for text in caplog.messages) == 1
+
+
+async def test_refusals_are_counted_by_reason(rig: Rig) -> None:
+    rig.disk.raise_at["open run2"] = RunRefused("exists", "run2_master.h5 stands there")
+    rig.feed(stream.start(1, user_data={"file_prefix": "/etc/x"}), *stream.run(2, n_images=1))
+    await rig.settled()
+    assert rig.board.runs_refused == {"path": 1, "exists": 1}
+    assert rig.board.runs_failed == {}
+
+
+async def test_a_start_that_cannot_be_decoded_is_told_until_the_next_one(rig: Rig) -> None:
+    rig.feed(encode({"type": "start", "series_id": "one"}), b"junk")
+    assert rig.board.runs_refused == {"bad_field": 1}
+    assert rig.board.refused_start.startswith("bad_field: ")
+    rig.feed(encode({"type": "image", "series_id": "one"}))
+    assert rig.board.runs_refused == {"bad_field": 1}
+    rig.feed(stream.start(1))
+    assert rig.board.refused_start == ""
+    await rig.settled()
+
+
+async def test_each_series_is_logged(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    for series_id in (7, 8, 7, 8):
+        rig.feed(stream.image_message(0, series_id=series_id))
+    assert sum("no_run" in text for text in caplog.messages) == 2
 
 
 async def test_an_image_that_could_not_be_stored_is_counted(rig: Rig) -> None:
@@ -174,7 +226,7 @@ async def test_a_new_start_supersedes_the_open_run(rig: Rig) -> None:
         ("series 1", "incomplete"),
         ("series 2", "complete"),
     ]
-    assert rig.board.unfinished == set()
+    assert rig.board.unfinished == {}
 
 
 async def test_a_start_that_comes_twice_opens_one_run(rig: Rig) -> None:

@@ -21,6 +21,7 @@ from jfwriter.daemon.status import Input, State
 from jfwriter.errors import StorageError
 from tests.support import messages, stream
 from tests.support.eventually import eventually
+from tests.support.plain_dcu import encode
 from tests.support.rig import Rig
 
 
@@ -181,6 +182,30 @@ async def test_every_second_image(daemon: Daemon) -> None:
     assert "every second image is missing" in warning
     daemon.rig.feed(*stream.run(2, n_images=n_images)[:-1])
     assert status_of(daemon.parts).warnings == []
+
+
+async def test_several_writers_may_get_every_second_image(daemon: Daemon) -> None:
+    n_images = SUSPICIOUS_IMAGES + 1
+    user = {"socket_number": 1, "images_per_file": 1, "file_prefix": "run1"}
+    daemon.rig.feed(stream.start(1, n_images=2 * n_images, user_data=user))
+    for i in range(n_images):
+        daemon.rig.feed(stream.image_message(2 * i + 1))
+    assert status_of(daemon.parts).warnings == []
+
+
+async def test_every_second_image_is_no_matter_once_the_run_is_over(daemon: Daemon) -> None:
+    n_images = SUSPICIOUS_IMAGES + 1
+    daemon.rig.feed(stream.start(1, n_images=2 * n_images))
+    for i in range(n_images):
+        daemon.rig.feed(stream.image_message(2 * i + 1))
+    daemon.rig.feed(stream.end(1))
+    await daemon.rig.settled()
+    assert status_of(daemon.parts).warnings == []
+
+
+async def test_a_start_that_cannot_be_decoded(daemon: Daemon) -> None:
+    daemon.rig.feed(encode({"type": "start", "series_id": "one"}))
+    assert status_of(daemon.parts).warnings[0].startswith("a start message was refused: bad_field: ")
 
 
 async def test_storage_that_does_not_answer(daemon: Daemon) -> None:

@@ -219,7 +219,13 @@ def test_a_published_file_that_is_taken_away(make_run: MakeRun) -> None:
     (run.root / "scan1_data_000001.h5").unlink()
     report = run.finish(5)
     assert report.outcome is Outcome.INCOMPLETE
-    assert report.reasons == ("1 published files are gone, scan1_data_000001.h5 first",)
+    assert report.reasons == (
+        "1 published files are gone, scan1_data_000001.h5 first",
+        "4 images missing: 0-3",
+    )
+    assert (report.n_written, report.missing, report.dropped) == (1, ((0, 3),), {"file_gone": 4})
+    assert report.files == ("scan1_data_000002.h5", "scan1_master.h5")
+    assert report.written_bytes == sum((run.root / name).stat().st_size for name in report.files)
 
 
 def test_a_run_given_up_before_its_first_image_is_no_success(make_run: MakeRun) -> None:

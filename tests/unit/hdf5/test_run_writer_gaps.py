@@ -108,7 +108,8 @@ def test_an_image_that_cannot_be_stored_is_missing(make_run: MakeRun) -> None:
     assert report.missing == ((1, 1),)
     assert report.n_written == 2
     assert report.outcome is Outcome.INCOMPLETE
-    assert report.reasons == ("1 image came but could not be kept",)
+    assert report.reasons == ("1 image came but could not be kept", "1 image missing: 1")
+    assert report.dropped == {"write_failed": 1}
 
 
 def test_an_image_that_comes_again_after_it_was_lost(make_run: MakeRun) -> None:

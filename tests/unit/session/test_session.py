@@ -66,7 +66,8 @@ def test_a_run_in_order(session: Session) -> None:
         orders = session.on_image(image)
         assert orders[0] == WriteImage(image_id // 4, image_id % 4, image)
         assert orders[1:] == ((CloseFile(image_id // 4),) if image_id in {3, 7} else ())
-    assert session.on_end(messages.end()) == (FinishRun(10, (), messages.end(), Outcome.COMPLETE),)
+    finish = FinishRun(10, (), messages.end(), Outcome.COMPLETE, n_received=10)
+    assert session.on_end(messages.end()) == (finish,)
     assert session.state is State.IDLE
 
 
@@ -265,10 +266,49 @@ def test_calibration_images_are_checked_one_by_one(session: Session) -> None:
     stored, discarded = session.on_calibration(messages.calibration(data={"g0": good, "g1": bad}))
     assert stored == WriteCalibration(messages.calibration(data={"g0": good}))
     assert isinstance(discarded, Discard)
-    assert discarded.reason is DropReason.BAD_PAYLOAD
+    assert discarded.reason is DropReason.BAD_CALIBRATION
     assert "'g1'" in discarded.text
-    assert dropped(session.on_calibration(messages.calibration(data={"g1": bad}))) is DropReason.BAD_PAYLOAD
-    assert dropped(session.on_calibration(messages.calibration(data={}))) is DropReason.BAD_PAYLOAD
+    assert (
+        dropped(session.on_calibration(messages.calibration(data={"g1": bad}))) is DropReason.BAD_CALIBRATION
+    )
+    assert dropped(session.on_calibration(messages.calibration(data={}))) is DropReason.BAD_CALIBRATION
+
+
+def test_a_bad_calibration_image_is_no_image_but_a_doubt(session: Session) -> None:
+    begin(session)
+    bad = messages.calibration(data={"g1": messages.pixels(n_bytes=1)})
+    assert dropped(session.on_calibration(bad)) is DropReason.BAD_CALIBRATION
+    for image_id in range(10):
+        session.on_image(messages.image(image_id))
+    (order,) = session.on_end(messages.end())
+    assert isinstance(order, FinishRun)
+    assert (order.dropped, order.n_calibrations_dropped) == ({}, 1)
+    assert (order.outcome, order.reasons) == (Outcome.INCOMPLETE, ("1 calibration image rejected",))
+
+
+def test_images_beyond_the_plan_are_counted_until_the_next_start(session: Session) -> None:
+    begin(session)
+    for image_id in range(12):
+        session.on_image(messages.image(image_id))
+    (order,) = session.on_end(messages.end(max_image_number=12))
+    assert isinstance(order, FinishRun)
+    assert (order.n_unexpected, order.n_received) == (2, 12)
+    assert session.snapshot().n_unexpected == 2
+    session.on_start(messages.start(2), 2.0)
+    assert session.snapshot().n_unexpected == 0
+
+
+def test_images_of_a_failed_run_still_make_it_longer(session: Session) -> None:
+    begin(session)
+    session.on_image(messages.image(0))
+    session.run_failed(1, "no_space", "full")
+    session.image_skipped(1)
+    session.on_image(messages.image(6))
+    assert session.snapshot().dropped == {"run_failed": 2}
+    (order,) = session.on_end(messages.end(max_image_number=None))
+    assert isinstance(order, FinishRun)
+    assert (order.n_images, order.n_received, order.n_never_came) == (7, 2, 3)
+    assert order.dropped == {"run_failed": 1}, "the writer adds its own"
 
 
 def test_after_the_end(session: Session) -> None:

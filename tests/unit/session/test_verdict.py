@@ -115,7 +115,22 @@ def test_unknown_length() -> None:
     assert judge(range(5), sent, number_of_images=None).outcome is Outcome.COMPLETE
     order = judge(range(4), sent, number_of_images=None)
     assert order.outcome is Outcome.INCOMPLETE
-    assert order.reasons == ("the sender sent 5 images, 4 were accepted",)
+    assert order.reasons == ("the sender sent 5 images, 4 came",)
+
+
+def test_more_sent_than_came_is_a_doubt_whatever_was_planned() -> None:
+    sent = messages.end(max_image_number=None, images_sent_to_write=17)
+    order = judge(range(10), sent)
+    assert (order.outcome, order.reasons) == (Outcome.INCOMPLETE, ("the sender sent 17 images, 10 came",))
+    came = {"duplicate": 5, "bad_payload": 2}
+    assert judge(range(10), sent, dropped=came).outcome is Outcome.COMPLETE
+    two = messages.settings(files={"n_writers": 2})
+    assert judge([4, 5, 6, 7], sent, settings=two, socket_number=1).outcome is Outcome.COMPLETE
+
+
+def test_planned_images_behind_the_end_are_counted() -> None:
+    order = judge([0], None, Closing(Outcome.INCOMPLETE, "superseded by run 2"))
+    assert (order.n_images, order.missing, order.n_never_came) == (1, (), 9)
 
 
 @pytest.mark.parametrize("images", [range(0, 40, 2), range(1, 40, 2), [*range(0, 20, 2), *range(21, 40, 2)]])
