@@ -144,7 +144,7 @@ class WriterThread:
         if isinstance(order, FinishRun):
             self._run.finish(order)
             self._run = None
-        elif isinstance(order, WriteImage) and isinstance(analysis, PendingImage):
+        elif isinstance(order, WriteImage) and isinstance(analysis, PendingImage) and not self._aborted:
             self._run.do(replace(order, image=analysis.image()))
         else:
             self._run.do(order)
