@@ -6,12 +6,14 @@ made from this module.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import Field
+from pydantic_core import PydanticCustomError
 
 from jfwriter.analysis_settings import AnalysisSettings
 from jfwriter.errors import SettingsError, SettingsProblem
@@ -20,6 +22,9 @@ from jfwriter.toml_lines import line_of
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
+
+
+_ADDRESS = re.compile(r"(tcp|ipc)://\S+")
 
 
 class InputSettings(Section):
@@ -34,6 +39,14 @@ class InputSettings(Section):
     """Kernel receive buffer (SO_RCVBUF) in bytes; 0 leaves the system's choice."""
     io_threads: Annotated[int, Field(ge=1, le=16)] = 1
     """ZeroMQ I/O threads; one carries about 5 GB/s."""
+
+    @pydantic.field_validator("addresses")
+    @classmethod
+    def _zeromq_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [address for address in addresses if not _ADDRESS.fullmatch(address)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no ZeroMQ address; expected e.g. tcp://dcu:5400")
+        return addresses
 
 
 class FilesSettings(Section):
@@ -65,7 +78,7 @@ class FilesSettings(Section):
     n_writers: Annotated[int, Field(ge=0, le=1024)] = 0
     """Writers that share one run by file number (file k goes to socket k modulo n). 0: not known; then it is
     guessed from the files that came, and a run with socket numbers of which no image of some file came here
-    is not called complete. Set 1 for a single writer."""
+    is not called complete. Set 1 for a single writer. On the command line: --n-writers."""
     umask: Annotated[int, Field(ge=0, le=0o777)] | None = None
     """File mode creation mask of the process; not set: inherited."""
 
@@ -73,10 +86,14 @@ class FilesSettings(Section):
     @classmethod
     def _known_fields(cls, template: str) -> str:
         try:
-            template.format_map({"series_id": 1, "series_unique_id": "a", "date": "2000-01-01"})
+            filled = template.format_map({"series_id": 1, "series_unique_id": "a", "date": "2000-01-01"})
         except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
             expected = "text with {series_id}, {series_unique_id} or {date}"
             raise ValueError(f"expected {expected}; cannot be filled in: {error}") from error
+        if template and not {"", ".", ".."}.isdisjoint(filled.split("/")):
+            raise ValueError("expected a path below the root, without an empty part, '.' or '..'")
+        if not filled.isprintable():
+            raise ValueError("expected a path without control or invisible characters")
         return template
 
 
@@ -170,6 +187,18 @@ class Settings(Section):
     service: ServiceSettings = ServiceSettings()
     limits: LimitSettings = LimitSettings()
 
+    @pydantic.model_validator(mode="after")
+    def _different_ports(self) -> Self:
+        names: dict[int, str] = {}
+        for name in ("republish", "announce", "http"):
+            port = getattr(self, name).port
+            if port and names.setdefault(port, name) != name:
+                raise PydanticCustomError(
+                    "same_port", "{first}.port and {second}.port are both {port}: expected different ports",
+                    {"first": names[port], "second": name, "port": port},
+                )  # fmt: skip
+        return self
+
 
 def load(path: Path) -> Settings:
     """Read and check a TOML file.
@@ -212,5 +241,7 @@ def _problem(item: object, text: str) -> SettingsProblem:
 def _explanation(item: dict[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         return "unknown setting; check its spelling and section"
+    if item["type"] == "same_port":
+        return str(item["msg"])
     expectation = item["ctx"]["error"] if item["type"] == "value_error" else item["msg"]
     return f"{expectation}, got {item['input']!r}"

@@ -33,7 +33,7 @@ def settings_from(argv: Sequence[str]) -> Settings:
     settings = load(options.config) if options.config is not None else Settings()
     changes: dict[str, dict[str, object]] = {
         "input": {"addresses": tuple(options.address) or None, "watermark_messages": options.rcv_watermark},
-        "files": {"root_dir": options.root_dir},
+        "files": {"root_dir": options.root_dir, "n_writers": options.n_writers},
         "http": {"port": options.http_port},
         "republish": {"port": options.zmq_repub_port, "watermark_messages": options.repub_watermark},
         "announce": {"port": options.zmq_file_port},
@@ -64,6 +64,8 @@ def make_parser() -> argparse.ArgumentParser:
         help="where the sender's socket is, e.g. tcp://dcu:5400; several may be named")  # fmt: skip
     add("-R", "--root-dir", metavar="DIR",
         help="directory that all file prefixes are relative to (default: where started)")  # fmt: skip
+    add("--n-writers", type=_n_writers, metavar="N",
+        help="writers that share this detector's runs, where several do (default: not known)")  # fmt: skip
     add("-H", "--http-port", type=_port, metavar="PORT",
         help="HTTP status interface; 0 takes a free port (default: off)")  # fmt: skip
     add("-r", "--zmq-repub-port", type=_port, metavar="PORT",
@@ -93,6 +95,10 @@ def _address(text: str) -> str:
 
 def _port(text: str) -> int:
     return _whole_number(text, 0, 65535)
+
+
+def _n_writers(text: str) -> int:
+    return _whole_number(text, 0, 1024)
 
 
 def _positive(text: str) -> int:

@@ -116,7 +116,7 @@ class _Routes:
 
 
 class _NotHttp(logging.Filter):
-    """Requests that are not HTTP: aiohttp logs a traceback for each, which anybody could fill the log with."""
+    """For what is not HTTP aiohttp logs a traceback each time, with which anybody could fill the log."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,7 +126,8 @@ class _NotHttp(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, HttpProcessingError):
             return True
-        self._log.say(logging.WARNING, f"{record.getMessage()}: {type(error).__name__}: {error.message}")
+        text = f"{record.getMessage()}: {type(error).__name__}: {error.message}"
+        self._log.say(logging.WARNING, text)
         return False
 
 

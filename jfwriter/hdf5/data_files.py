@@ -24,6 +24,9 @@ Each takes about 1 MB in HDF5, and closing one takes longer the more are open.""
 
 GAP_BYTES = 1 << 30
 """What rows without image may take in all files of a run, if the images themselves take no more."""
+GAP_ROWS = 200_000
+"""How many they may be, if there are no more images than that: each is a write, about 10 µs, and the next run
+waits for it."""
 MISSING_FILE_BYTES = 1 << 20
 """What a file without any image is charged besides its rows: its datasets and the time to make them."""
 
@@ -51,6 +54,9 @@ class DataFiles:
         """The file that got an image last is the last."""
         self._closed = Bits()
         self._gap_bytes = 0
+        self._n_gap_rows = 0
+        self._n_images = 0
+        """Images in the files that are closed or being closed."""
         self._image_bytes = 0
         """Payloads in the files that are closed or being closed."""
         self.formats: Formats = {}
@@ -167,7 +173,8 @@ class DataFiles:
     def _new(self, file_index: int, formats: Formats) -> DataFile:
         name = self._plan.data_file_name(file_index)
         if not self._plan.overwrite and self._parts.directory.exists(name):
-            text = f"{self._parts.directory.relative(name)} has appeared since the run was started"
+            shown = self._parts.directory.relative(name)
+            text = f"{shown} exists already; choose another file_prefix or send overwrite"
             raise StorageError("exists", text)
         return DataFile(self._parts, file_index, formats)
 
@@ -197,11 +204,14 @@ class DataFiles:
         self._image_bytes += file.image_bytes
         if not self._plan.fill_gaps:
             return False
-        n_bytes = file.gap_bytes(n_rows)
-        if self._gap_bytes + n_bytes > self._gap_limit:
-            self.n_rows_unfilled += n_rows - file.n_written
+        self._n_images += file.n_written
+        n_bytes, n_gap_rows = file.gap_bytes(n_rows), n_rows - file.n_written
+        too_many = self._n_gap_rows + n_gap_rows > max(GAP_ROWS, self._n_images)
+        if too_many or self._gap_bytes + n_bytes > self._gap_limit:
+            self.n_rows_unfilled += n_gap_rows
             return False
         self._gap_bytes += n_bytes
+        self._n_gap_rows += n_gap_rows
         return True
 
     def _remember(self, file_index: int, filled: FilledRows) -> None:

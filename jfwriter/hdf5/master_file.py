@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.per_image_links import StoredPaths, expose_lattice_count, link_image_groups, map_per_image
@@ -51,12 +52,15 @@ class MasterContent:
     """
 
     n_images: int
-    n_written: int
+    n_written: int | None
+    """None: not known, as other writers have images too."""
     written_at_s: float
     """Unix time in s."""
     outcome: Outcome
     end: EndMessage | None = None
     missing: tuple[Range, ...] = ()
+    files_judged: npt.NDArray[np.int64] | None = None
+    """Of a run that is shared: numbers of the data files that `missing` is about."""
     channels: Mapping[str, np.dtype[np.generic]] = field(default_factory=dict)
     datasets: Sequence[StoredDataset] = ()
     stored_paths: StoredPaths = field(default_factory=dict)
@@ -122,7 +126,7 @@ def _nxmx(
         detector_group,
         start,
         end,
-        counts=ImageCounts(content.n_images, content.n_written, content.missing),
+        counts=ImageCounts(content.n_images, content.n_written, content.missing, content.files_judged),
         images=images,
         software=software,
         warnings=warnings,

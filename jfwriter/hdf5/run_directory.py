@@ -90,7 +90,8 @@ class RunDirectory:
         sync_directory(self._descriptor)
 
     def _refuse_conflicts(self, plan: RunPlan) -> None:
-        """Final names of this run that stand there already. Other writers' data files are theirs to check."""
+        """Final names of this run that stand there already. Other writers' data files are theirs to
+        check; with an unknown number of writers only the first file of this one is known to be its own."""
         names = self._conflicting_names(plan)
         if plan.overwrite:
             names = (name for name in names if stat.S_ISDIR(_mode(self._descriptor, name) or 0))
@@ -104,7 +105,7 @@ class RunDirectory:
             return
         if plan.write_master and self.exists(plan.master_name):
             yield plan.master_name
-        if not (plan.only_writer and plan.format.has_data_files):
+        if not plan.format.has_data_files:
             return
         n_files = None if plan.n_images_planned is None else plan.n_files(plan.n_images_planned)
         try:
@@ -114,7 +115,7 @@ class RunDirectory:
             raise _refused(error, _shown(plan.directory)) from None
         for name in present:
             index = _data_file_index(plan, name)
-            if index is not None and (n_files is None or index < n_files):
+            if index is not None and plan.is_own_file(index) and (n_files is None or index < n_files):
                 yield name
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from jfwriter.nexus import fields, packed
 from jfwriter.nexus.names import link_names
@@ -19,11 +20,16 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ImageCounts:
-    """How many images a run has and has not. `missing` lists (first, last) image numbers, both included."""
+    """How many images a run has and has not. `missing` lists (first, last) image numbers, both included.
+
+    `n_written` None: other writers have the rest of the images; then `files_judged` lists the data files that
+    `missing` is about, by the number in their names.
+    """
 
     n_images: int
-    n_written: int
+    n_written: int | None
     missing: tuple[tuple[int, int], ...] = ()
+    files_judged: npt.NDArray[np.int64] | None = None
 
 
 def detector_specific(
@@ -77,9 +83,12 @@ def _counts(group: h5py.Group, start: StartMessage, counts: ImageCounts) -> None
     """XDS reads nimages * ntrigger images; both must be integers, and nimages what the files hold."""
     fields.scalar(group, "nimages", counts.n_images, "i8")
     fields.scalar(group, "ntrigger", 1, "i8")
-    fields.scalar(group, "nimages_written", counts.n_written, "i8")
+    if counts.n_written is not None:
+        fields.scalar(group, "nimages_written", counts.n_written, "i8")
     fields.scalar(group, "x_pixels_in_detector", start.image_size_x, "u4")
     fields.scalar(group, "y_pixels_in_detector", start.image_size_y, "u4")
+    if counts.files_judged is not None:
+        fields.array(group, "files_judged", counts.files_judged, "i8")
     _missing_images(group, counts)
 
 

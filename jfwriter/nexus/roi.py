@@ -29,14 +29,15 @@ def roi_names(rois: Sequence[Roi], warnings: list[str]) -> dict[str, str]:
 def definitions(entry: h5py.Group, start: StartMessage, shape: tuple[int, int], warnings: list[str]) -> None:
     """One group per region, and `roi_map` u2 [y, x] with bit `bit_index` set where a region is.
 
-    `bit_index` counts the regions as sent, so that it stays true where one is left out.
+    `bit_index` is that of the regions as sent, so that it stays true where one is left out.
     """
     if not start.rois and start.roi_map is None:
         return
     group = fields.collection(entry, "roi_defs")
     names = roi_names(start.rois, warnings)
-    for bit_index, roi in enumerate(start.rois[:MAX_ROIS]):
+    for place, roi in enumerate(start.rois[:MAX_ROIS]):
         link = names.get(roi.name)
+        bit_index = place if roi.bit_index is None else roi.bit_index
         if link is not None and link not in group:
             _definition(fields.collection(group, link), bit_index, roi, warnings)
     if start.roi_map is not None:

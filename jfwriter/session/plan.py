@@ -9,6 +9,12 @@ import numpy as np
 
 from jfwriter.wire.messages import StartMessage
 
+N_WRITERS_UNKNOWN = (
+    "the sender has several sockets, but the number of writers is not known, so that a run of several files "
+    "cannot be called complete; set files.n_writers or --n-writers"
+)
+"""For the log and the status."""
+
 
 class FileFormat(enum.IntEnum):
     """Numbers of `user_data.file_format` (`docs/reference/messages/start.md`)."""
@@ -61,6 +67,8 @@ class RunPlan:
     max_lattices_extra: int
     fill_gaps: bool
     sync: bool
+    n_writers: int = 0
+    """Writers that share the run; 0: not known."""
 
     @property
     def writes_files(self) -> bool:
@@ -90,6 +98,13 @@ class RunPlan:
         if self.images_per_file == 0:
             return 0, image_id
         return divmod(image_id, self.images_per_file)
+
+    def is_own_file(self, file_index: int) -> bool:
+        """Whether a data file is certainly this writer's: file k goes to socket k modulo `n_writers`."""
+        socket = self.start.socket_number
+        if self.only_writer or socket is None:
+            return True
+        return (file_index % self.n_writers if self.n_writers > socket else file_index) == socket
 
     def rows_in_file(self, file_index: int, n_images: int) -> int:
         """Rows of a closed data file of a run of `n_images` images (0 if the file lies beyond)."""

@@ -51,6 +51,7 @@ def make_plan(start: StartMessage, settings: Settings, serial: int, received_at:
         overwrite=bool(start.overwrite),
         write_master=format_.has_master and (_writes_master(start) or format_ is FileFormat.NXmxIntegrated),
         only_writer=only_writer,
+        n_writers=settings.files.n_writers,
         max_spot_count=_max_spot_count(start, settings),
         max_lattices_extra=settings.files.max_lattices_extra,
         fill_gaps=settings.files.fill_gaps,
@@ -67,10 +68,11 @@ def _format(start: StartMessage, settings: Settings) -> FileFormat:
     if start.file_format is None:
         return FileFormat[settings.files.default_format]
     try:
-        format_ = FileFormat(start.file_format)
+        format_ = FileFormat(start.file_format)  # type: ignore[arg-type]  # or ValueError
     except ValueError:
+        asked = f"{start.file_format:.40}" if isinstance(start.file_format, str) else start.file_format
         raise RunRefused(
-            "format", f"file_format {start.file_format} is not known; expected 0 to 6 or the format's name"
+            "format", f"file_format {asked!a} is not known; expected 0 to 6 or the format's name"
         ) from None
     if format_ in {FileFormat.CBF, FileFormat.TIFF}:
         raise RunRefused(

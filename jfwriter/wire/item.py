@@ -22,7 +22,7 @@ _REFUSALS: Final = {
     Status.BAD_BREAK: ("not_well_formed", "a break where none may stand"),
     Status.BAD_CHUNK: ("not_well_formed", "a chunk of another type inside a string of indefinite length"),
     Status.BAD_KEY: ("bad_key", "a map key that is neither text nor an unsigned integer below 65536"),
-    Status.TAG_REFUSED: ("tag_refused", "a tag outside 0, 1, 30, 40, 64-87, 56500"),
+    Status.TAG_REFUSED: ("tag_refused", "a tag outside 0 to 3, 30, 40, 64-87, 56500, or a longer integer"),
     Status.TOO_DEEP: ("over_limit", "nested deeper than limits.max_nesting"),
     Status.TOO_LARGE: ("over_limit", "more bytes beside the arrays than limits.max_metadata_bytes"),
     Status.TOO_MANY_ITEMS: ("over_limit", "too many data items"),

@@ -62,7 +62,8 @@ class StartMessage:
 
     `pixel_mask` maps channel -> image of integers (1, 2 or 4 bytes; uint32 by the standard), `flatfield`
     channel -> float image, still packed; they, `az_int_map` and `roi_map` have the size of the image;
-    `channels` is empty when the sender did not name them. `file_format` is the number 0-6 or None.
+    `channels` is empty when the sender did not name them. `file_format` is a number, a name that is not
+    known, or None.
     `detector_distance` is filled from `detector_translation[2]` when only that was sent, and
     `incident_wavelength` and `incident_energy` from each other. `user` is JSON-like data of the
     request's header appendix; `user_data_text` the `user_data` string if it was not a JSON object.
@@ -139,7 +140,7 @@ class StartMessage:
 
     file_prefix: str | None = None
     images_per_file: int | None = None
-    file_format: int | None = None
+    file_format: int | str | None = None
     overwrite: bool | None = None
     write_master_file: bool | None = None
     socket_number: int | None = None

@@ -3,8 +3,9 @@
 The kernel walks the item without recursion and copies everything but the large byte strings and the tables
 into a scratch buffer ("the splice"), so that the general decoder that comes after it sees a few kilobytes
 whatever the size of the pixels. What is cut out is replaced there by a private tag around its index (the
-splice never leaves the process), the tags 0, 1 and 30 are left out so that their contents arrive plain, and
-`undefined` becomes `null`. Well-formed: RFC 8949, section 3 and appendix C.
+splice never leaves the process), the tags 0, 1 and 30 are left out so that their contents arrive plain,
+2 and 3 (big integers) pass around short byte strings only, and `undefined` becomes `null`.
+Well-formed: RFC 8949, section 3 and appendix C.
 """
 
 from __future__ import annotations
@@ -97,6 +98,18 @@ def _is_table(data: Bytes, position: int, size: int) -> bool:
         if size == name.size and equals(data, position, name):
             return True
     return False
+
+
+@helper
+def _is_short_bytes(data: Bytes, position: int) -> bool:
+    """Whether a byte string below LARGE_BYTES, of definite length, begins here: at most 504 bits of a number,
+    which fit a float64 and are printed in no time."""
+    if position >= data.size or data[position] >> 5 != _BYTES:
+        return False
+    info = data[position] & 31
+    if info < 24:
+        return True
+    return info == 24 and position + 1 < data.size and data[position + 1] < LARGE_BYTES
 
 
 @helper
@@ -250,7 +263,11 @@ def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state 
             elif major == _TAGGED:
                 opens = True
                 strip = argument == 0 or argument == 1 or argument == 30
-                if not (strip or argument == 40 or 64 <= argument <= 87 or argument == 56500):
+                is_bignum = argument == 2 or argument == 3
+                if is_bignum and not _is_short_bytes(data, position + head):
+                    return _TAG_REFUSED
+                known = argument == 40 or 64 <= argument <= 87 or argument == 56500
+                if not (strip or is_bignum or known):
                     return _TAG_REFUSED
                 if strip and table < 0:
                     used = _flush(data, copied, position, scratch, used, 0, limit)

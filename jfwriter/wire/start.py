@@ -15,7 +15,7 @@ from jfwriter.wire.collect import Problems
 from jfwriter.wire.fields import Converter
 from jfwriter.wire.messages import StartMessage
 from jfwriter.wire.mismatch import Mismatch, Said
-from jfwriter.wire.structures import fluorescence, goniometer, grid_scan, rois
+from jfwriter.wire.structures import fluorescence, goniometer, grid_scan, roi, rois
 
 ENERGY_WAVELENGTH_EV_ANGSTROM: Final = 12398.4198
 """h c (CODATA 2018) in eV Å."""
@@ -36,19 +36,18 @@ def _image_size(value: object, limits: LimitSettings) -> int:
     return fields.integer(value, 1, limits.max_image_pixels)
 
 
-def _image_dtype(value: object, _limits: LimitSettings) -> str:
-    if not isinstance(value, str) or value not in tags.IMAGE_DTYPES:
-        raise Mismatch(f"one of {', '.join(sorted(tags.IMAGE_DTYPES))}", value)
-    return value
-
-
-def _file_format(value: object, _limits: LimitSettings) -> int:
+def _file_format(value: object, limits: LimitSettings) -> int | str:
+    """The number of a known name; a number or a name that is none stays what it is."""
     if isinstance(value, str):
         names = [name.casefold() for name in FILE_FORMATS]
-        if value.casefold() in names:
-            return names.index(value.casefold())
-        raise Mismatch(f"a number from 0 to 6 or one of {', '.join(FILE_FORMATS)}", value)
-    return fields.integer(value, 0, len(FILE_FORMATS) - 1)
+        known = value.casefold() in names
+        return names.index(value.casefold()) if known else fields.text(value, limits)
+    return fields.int64(value, limits)
+
+
+def _flag(value: object, limits: LimitSettings) -> bool:
+    """Requests say 0 and 1 as well."""
+    return bool(value) if type(value) is int and value in (0, 1) else fields.boolean(value, limits)
 
 
 def _thresholds(value: object, limits: LimitSettings) -> dict[str, float]:
@@ -81,7 +80,7 @@ FIELDS: Final[Mapping[str, Converter]] = {
     "number_of_images": fields.uint63,
     "magic_number": fields.uint64,
     "arm_date": fields.date,
-    "image_dtype": _image_dtype,
+    "image_dtype": fields.text,
     "channels": fields.texts(lambda limits: limits.max_channels),
     "beam_center_x": fields.finite,
     "beam_center_y": fields.finite,
@@ -139,10 +138,10 @@ FIELDS: Final[Mapping[str, Converter]] = {
     "sample_temperature": fields.finite,
     "ub_matrix": array_fields.matrix3,
     "file_prefix": _prefix,
-    "images_per_file": fields.uint63,
+    "images_per_file": fields.int64,
     "file_format": _file_format,
-    "overwrite": fields.boolean,
-    "write_master_file": fields.boolean,
+    "overwrite": _flag,
+    "write_master_file": _flag,
     "socket_number": fields.uint63,
     "source_name": fields.text,
     "source_type": fields.text,
@@ -165,20 +164,25 @@ ESSENTIAL: Final = {
     "image_size_x": "an integer above 0",
     "image_size_y": "an integer above 0",
 }
+REQUESTS: Final = ("file_prefix", "images_per_file", "file_format")
+"""What the files shall be: a wrong one is refused loudly, because without it other files are written than
+were asked for, or none."""
 
 
 def read_start(message: Mapping[object, object], limits: LimitSettings) -> StartMessage:
-    """Raises ProtocolError where `series_id`, the image size or a given `file_prefix` is not usable.
+    """Raises ProtocolError where `series_id`, the image size or one of `REQUESTS` is not usable.
 
-    A wrong `file_prefix` is refused loudly, because a run without one is a run without files.
+    Whether a format, a number or a pixel type is one that can be written is decided with the plan of the run.
     """
     problems = Problems()
     found = collect.flatten(message, limits)
     _name_single_values(found)
+    _leave_out_wrong_rois(found, limits, problems)
     values = collect.convert(found, FIELDS, limits, problems)
     collect.require("start", ESSENTIAL, values, problems)
-    if (problem := problems.about("file_prefix")) is not None:
-        collect.refuse("start", problem)
+    for name in REQUESTS:
+        if (problem := problems.about(name)) is not None:
+            collect.refuse("start", problem)
     start = StartMessage(**_appendix(found, values))  # type: ignore[arg-type]
     n_pixels = start.image_size_x * start.image_size_y
     if n_pixels > limits.max_image_pixels:
@@ -205,6 +209,30 @@ def _name_single_values(found: dict[str, object]) -> None:
             found[name] = {channel: found[name]}
     if type(found.get("threshold_energy")) in (int, float):
         found["threshold_energy"] = {channel: found["threshold_energy"]}
+
+
+def _leave_out_wrong_rois(found: dict[str, object], limits: LimitSettings, problems: Problems) -> None:
+    """Put null in the place of each region that is wrong, so that the others keep their bits in `roi_map`."""
+    sent = found.get("rois")
+    if not isinstance(sent, list | tuple):
+        return
+    regions: list[object] = list(sent[: limits.max_rois])
+    if len(sent) > len(regions):
+        problems.add("rois", Mismatch(f"at most {limits.max_rois} regions", sent))
+    names: set[str] = set()
+    for i, item in enumerate(regions):
+        try:
+            name = None if item is None else roi(item, limits).name
+        except Mismatch as mismatch:
+            problems.add("rois", mismatch.inside(f"[{i}]"))
+            regions[i] = None
+            continue
+        if name in names:
+            problems.add("rois", Mismatch("regions with different names", name, f"[{i}].name"))
+            regions[i] = None
+        elif name is not None:
+            names.add(name)
+    found["rois"] = regions
 
 
 def _appendix(found: Mapping[str, object], values: dict[str, object]) -> dict[str, object]:

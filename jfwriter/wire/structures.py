@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from jfwriter.settings import LimitSettings
@@ -81,18 +82,14 @@ def fluorescence(value: object, limits: LimitSettings) -> Fluorescence:
 
 
 def rois(value: object, limits: LimitSettings) -> tuple[Roi, ...]:
-    """The regions in the order of their bits in `roi_map`: one wrong region makes the whole list wrong."""
+    """The regions, each with its bit in `roi_map`: its place in the array, in which null is no region."""
     if not isinstance(value, list | tuple):
         raise Mismatch("an array of regions of interest", value)
-    if len(value) > limits.max_rois:
-        raise Mismatch(f"at most {limits.max_rois} regions", value)
-    regions = tuple(at(f"[{i}]", _roi, item, limits) for i, item in enumerate(value))
-    if len({region.name for region in regions}) != len(regions):
-        raise Mismatch("regions with different names", value)
-    return regions
+    places = [(i, item) for i, item in enumerate(value) if item is not None]
+    return tuple(replace(at(f"[{i}]", roi, item, limits), bit_index=i) for i, item in places)
 
 
-def _roi(value: object, limits: LimitSettings) -> Roi:
+def roi(value: object, limits: LimitSettings) -> Roi:
     entries = Entries(value, limits)
     kind = entries.optional("type", fields.text) or _kind_by_keys(entries)
     if kind == "box":

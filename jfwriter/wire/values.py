@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,8 @@ class RoiBox:
     max_x_pxl: int
     min_y_pxl: int
     max_y_pxl: int
+    bit_index: int | None = field(default=None, compare=False)
+    """Its bit in `roi_map`; None: its place in the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class RoiCircle:
     center_x_pxl: float
     center_y_pxl: float
     radius_pxl: float
+    bit_index: int | None = field(default=None, compare=False)
+    """Its bit in `roi_map`; None: its place in the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,8 @@ class RoiAzimuthal:
     q_max_recipA: float  # noqa: N815 the wire's name
     phi_min_deg: float | None = None
     phi_max_deg: float | None = None
+    bit_index: int | None = field(default=None, compare=False)
+    """Its bit in `roi_map`; None: its place in the list."""
 
 
 Roi = RoiBox | RoiCircle | RoiAzimuthal

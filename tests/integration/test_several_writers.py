@@ -65,10 +65,10 @@ def test_one_master_over_the_files_of_all(tmp_path: Path, n_writers: int, layout
         wait_for(lambda: names <= {path.name for path in folder.glob("*.h5")})
     assert {path.name for path in folder.iterdir()} == names
     with h5py.File(folder / "run_master.h5") as master:
-        check_master(master, layout)
+        check_master(master, layout, n_writers)
 
 
-def check_master(master: h5py.File, layout: str) -> None:
+def check_master(master: h5py.File, layout: str, n_writers: int) -> None:
     group: Any = master["/entry/data"]
     links = ["data"] if layout == "NXmxVDS" else [f"data_{k + 1:06d}" for k in range(N_FILES)]
     assert sorted(group) == links
@@ -76,6 +76,8 @@ def check_master(master: h5py.File, layout: str) -> None:
     specific = master["/entry/instrument/detector/detectorSpecific"]
     assert specific["nimages"][()] == N_IMAGES
     assert "missing_images" not in specific
+    assert "nimages_written" not in specific
+    assert specific["files_judged"][()].tolist() == list(range(1, N_FILES + 1, n_writers))
     np.testing.assert_allclose(master["/entry/sample/transformations/omega"][()], 0.5 * np.arange(N_IMAGES))
     if layout == "NXmxVDS":
         np.testing.assert_array_equal(specific["number"][()], np.arange(N_IMAGES))

@@ -136,10 +136,10 @@ START: dict[str, Example] = dict(
         same(
             "rois",
             (
-                RoiBox("beam", 1, 2, 0, 3),
-                RoiCircle("spot", 1.5, 2.5, 3.5),
-                RoiAzimuthal("ring", 0.5, 1.5),
-                RoiAzimuthal("sector", 0.5, 1.5, 350.0, 10.0),
+                RoiBox("beam", 1, 2, 0, 3, bit_index=0),
+                RoiCircle("spot", 1.5, 2.5, 3.5, bit_index=1),
+                RoiAzimuthal("ring", 0.5, 1.5, bit_index=2),
+                RoiAzimuthal("sector", 0.5, 1.5, 350.0, 10.0, bit_index=3),
             ),
             [
                 {

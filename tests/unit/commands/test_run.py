@@ -54,6 +54,11 @@ def test_the_long_names_of_the_old_start_line() -> None:
     assert settings.republish.watermark_messages == 5
 
 
+@pytest.mark.parametrize("spelling", [["--n-writers", "2"], ["--n_writers=2"]])
+def test_the_number_of_writers(spelling: list[str]) -> None:
+    assert parse("-R", "/data", *spelling, ADDRESS).files.n_writers == 2
+
+
 def test_the_defaults_are_those_of_the_settings() -> None:
     assert parse(ADDRESS) == Settings(input={"addresses": (ADDRESS,)})  # type: ignore[arg-type]
 

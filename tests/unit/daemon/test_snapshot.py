@@ -190,7 +190,7 @@ async def test_several_writers_may_get_every_second_image(daemon: Daemon) -> Non
     daemon.rig.feed(stream.start(1, n_images=2 * n_images, user_data=user))
     for i in range(n_images):
         daemon.rig.feed(stream.image_message(2 * i + 1))
-    assert status_of(daemon.parts).warnings == []
+    assert not any("every second" in text for text in status_of(daemon.parts).warnings)
 
 
 async def test_every_second_image_is_no_matter_once_the_run_is_over(daemon: Daemon) -> None:

@@ -169,7 +169,8 @@ def test_a_file_where_a_directory_should_be(root: Path) -> None:
         ("scan_data_000002.h5", {"images_per_file": 0}, False),
         ("scan_master.h5", {"file_format": 6}, False),
         ("scan_data_000001.h5", {"file_format": 6}, False),
-        ("scan_data_000001.h5", {"socket_number": 0}, False),
+        ("scan_data_000001.h5", {"socket_number": 0}, True),
+        ("scan_data_000001.h5", {"socket_number": 1}, False),
         ("scan_data_000001.h5", {"socket_number": 0, "n_writers": 1}, True),
         ("scan_master.h5", {"socket_number": 0}, True),
         ("scan_master.h5", {"socket_number": 1}, False),
@@ -306,3 +307,21 @@ def test_file_systems_that_cannot_sync_directories(root: Path, monkeypatch: pyte
         monkeypatch.setattr(os, "fsync", raising(errno.EIO))
         with pytest.raises(OSError, match="Input/output error"):
             run_directory.sync_directory(directory.descriptor)
+
+
+@pytest.mark.parametrize("file_format", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("n_writers", "number", "is_refused"),
+    [(0, 2, True), (0, 1, False), (0, 4, False), (2, 2, True), (2, 4, True), (2, 3, False)],
+)
+def test_of_several_writers_each_finds_its_own_files(
+    root: Path, *, file_format: int, n_writers: int, number: int, is_refused: bool
+) -> None:
+    asked = plan(
+        "scan", n_writers, file_format=file_format, socket_number=1, images_per_file=1, number_of_images=8
+    )
+    (root / f"scan_data_{number:06d}.h5").touch()
+    if is_refused:
+        assert refused(root, asked).reason == "exists"
+    else:
+        RunDirectory.open(root, asked).close()

@@ -133,3 +133,29 @@ def test_no_channel_of_an_image_stays_when_one_cannot_be_stored(make_run: MakeRu
     with h5py.File(run.root / "scan1_data_000001.h5") as file:
         for path in ("/entry/data/data", "/entry/channels/b/data"):
             np.testing.assert_array_equal(file[path][:, 0, 0], [1, 65535, 65535])
+
+
+def test_gaps_do_not_keep_the_writer(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty rows of a small image take few bytes but a write each."""
+    monkeypatch.setattr(data_files, "GAP_ROWS", 10)
+    run = make_run(file_format=2, images_per_file=0, number_of_images=5000)
+    run.write(4999)
+    report = run.finish(5000, missing=((0, 4998),))
+    assert report.outcome is Outcome.INCOMPLETE
+    assert "4999 missing images without fill values: too many" in report.reasons
+    with h5py.File(run.root / "scan1_data_000001.h5") as file:
+        assert file["/entry/data/data"].id.get_num_chunks() == 1
+
+
+def test_a_master_of_several_writers_counts_only_its_own_files(make_run: MakeRun) -> None:
+    run = make_run(
+        file_format=1, socket_number=0, write_master_file=True, number_of_images=12, files={"n_writers": 2}
+    )
+    run.write(0, 2, 3, 8, 9, 10, 11)
+    run.finish(12, missing=((1, 1),))
+    with h5py.File(run.root / "scan1_master.h5") as file:
+        group = file["/entry/instrument/detector/detectorSpecific"]
+        assert group["nimages"][()] == 12
+        assert "nimages_written" not in group
+        assert group["missing_images"][()].tolist() == [1]
+        assert group["files_judged"][()].tolist() == [1, 3]

@@ -490,3 +490,14 @@ def test_snapshots_do_not_change(session: Session) -> None:
     before = session.snapshot()
     session.on_image(messages.image(99))
     assert before.dropped == {}
+
+
+def test_one_channel_under_another_name_is_the_one_of_the_start(session: Session) -> None:
+    begin(session, channels=("threshold_1",))
+    for image_id, name in enumerate(("default", "threshold_1", "")):
+        image = messages.image(image_id, channels={name: messages.pixels()})
+        (order,) = session.on_image(image)
+        assert isinstance(order, WriteImage)
+        assert list(order.image.channels) == ["threshold_1"]
+    two = messages.image(3, channels={"a": messages.pixels(), "b": messages.pixels()})
+    assert dropped(session.on_image(two)) is DropReason.WRONG_CHANNEL

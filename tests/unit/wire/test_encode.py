@@ -45,7 +45,8 @@ def as_bytes(value: object) -> object:
 @settings(max_examples=300, deadline=None)
 def test_what_is_encoded_is_decoded(fields):
     fields = {"type": "any", **fields}
-    fields.pop("spots", None)
+    for table in ("spots", "images", "reflections"):  # these come as the bytes of their arrays
+        fields.pop(table, None)
     assert as_bytes(read_item(encode(fields), LIMITS)) == fields
 
 

@@ -220,6 +220,13 @@ def test_text_that_is_no_utf8_is_marked():
     assert read_item(b"\x62\xff\xfe", LIMITS) == "\ufffd\ufffd"
 
 
+@pytest.mark.parametrize("number", [0, 5, 2**64, 2**70, -(2**64) - 1, -(2**70), 2**500, 2**504 - 1])
+def test_big_integers(number: int) -> None:
+    n_bytes = number.to_bytes(63, "big") if number >= 0 else (-1 - number).to_bytes(63, "big")
+    data = (b"\xc2" if number >= 0 else b"\xc3") + b"\x58\x3f" + n_bytes
+    assert read_item(b"\x82" + data + cbor2.dumps(number), LIMITS) == [number, number]
+
+
 def test_refusals_say_where():
     with pytest.raises(ProtocolError, match=r"a tag outside .* \(byte 1 of 4\)") as caught:
         read_item(b"\x81\xd8\x23\x00", LIMITS)

@@ -8,7 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from jfwriter.errors import ProtocolError
+from jfwriter.errors import ProtocolError, RunRefused
+from jfwriter.session.planning import make_plan
+from jfwriter.settings import Settings
 from jfwriter.wire.messages import GoniometerAxis, GridScan, RoiAzimuthal, RoiBox, RoiCircle, UnitCell
 from tests.support.wire_fields import FLAT, HEIGHT, MASK, WIDTH, assert_same, payload, raw_image, tag
 
@@ -76,11 +78,46 @@ def test_file_formats(read, sent, number):
     assert read("start", user_data={"file_format": sent}).file_format == number
 
 
-@pytest.mark.parametrize("sent", [7, -1, "HDF5", "None", 1.5])
-def test_file_formats_that_are_none(read, sent):
-    got = read("start", file_format=sent)
-    assert got.file_format is None
-    assert got.problems[0].field == "file_format"
+@pytest.mark.parametrize(
+    ("name", "sent", "reason"),
+    [
+        *[("file_format", sent, "format") for sent in (7, -1, "HDF5", "None", "x" * 4000, "a\nb")],
+        *[("images_per_file", sent, "images_per_file") for sent in (-1, -1.0, -(2**63))],
+        *[("image_dtype", sent, "image_dtype") for sent in ("uint64", "float16", "object")],
+    ],
+)
+def test_what_cannot_be_written_refuses_the_run(read, name, sent, reason):
+    start = read("start", user_data={"file_prefix": "a"}, **{name: sent})
+    with pytest.raises(RunRefused, match=name) as caught:
+        make_plan(start, Settings(), 1, 0.0)
+    assert caught.value.reason == reason
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [("file_format", 1.5), ("file_format", True), ("images_per_file", "5"), ("images_per_file", 2**64)],
+)
+def test_requests_of_another_type_refuse_the_message(read, name, sent):
+    with pytest.raises(ProtocolError, match=f"field '{name}': expected"):
+        read("start", user_data={name: sent})
+
+
+@pytest.mark.parametrize("name", ["overwrite", "write_master_file"])
+def test_requests_may_say_0_and_1(read, name):
+    assert [getattr(read("start", **{name: sent}), name) for sent in (0, 1, False, True)] == [
+        False, True, False, True,
+    ]  # fmt: skip
+    assert read("start", **{name: 2}).problems[0].field == name
+
+
+def test_big_integers_in_the_appendix_cost_nothing(read):
+    got = read("start", user_data={"user": {"a": 2**70, "b": -(2**100)}, "file_prefix": "a"})
+    assert got.user == {"a": float(2**70), "b": -float(2**100)}
+    assert got.file_prefix == "a"
+    wrong = read("start", number_of_images=2**70, sample_temperature=2**70, saturation_value=-(2**64) - 1)
+    assert (wrong.number_of_images, wrong.saturation_value) == (None, None)
+    assert wrong.sample_temperature == float(2**70)
 
 
 @pytest.mark.parametrize("sent", [5, True, ["a"], b"abc"])
@@ -121,7 +158,8 @@ def test_sizes_that_are_none_refuse_the_run(read, x, y):
         ("az_int_bin_to_q", [0.1, math.nan]),
         ("space_group_number", 231),
         ("bit_depth_readout", 0),
-        ("image_dtype", "int64"),
+        ("image_dtype", 5),
+        ("number_of_images", 2**64),
         ("channels", ["a", "a"]),
         ("channels", ["a"] * 17),
         ("arm_date", "yesterday"),
@@ -186,26 +224,39 @@ BOX = {"name": "a", "type": "box", "min_x_pxl": 1, "max_x_pxl": 2, "min_y_pxl": 
 
 
 @pytest.mark.parametrize(
-    ("rois", "place"),
+    ("wrong", "place"),
     [
-        ([BOX, BOX], "rois"),
-        ([BOX, {**BOX, "name": ""}], "rois[1].name"),
-        ([{**BOX, "type": "square"}], "rois[0].type"),
-        ([{**BOX, "min_x_pxl": "a"}], "rois[0].min_x_pxl"),
-        ([BOX, 5], "rois[1]"),
+        (BOX, "rois[1].name"),
+        ({**BOX, "name": ""}, "rois[1].name"),
+        ({**BOX, "name": "b", "type": "square"}, "rois[1].type"),
+        ({**BOX, "name": "b", "min_x_pxl": "a"}, "rois[1].min_x_pxl"),
+        (5, "rois[1]"),
         (
-            [{"name": "a", "type": "circle", "center_x_pxl": 1, "center_y_pxl": 1, "radius_pxl": 0}],
-            "rois[0].radius_pxl",
+            {"name": "b", "type": "circle", "center_x_pxl": 1, "center_y_pxl": 1, "radius_pxl": 0},
+            "rois[1].radius_pxl",
         ),
-        ([{"name": "a", "type": "azim", "q_min_recipA": 1, "q_max_recipA": 1, "phi_min_deg": 1}], "rois[0]"),
-        ([{**BOX, "name": str(i)} for i in range(17)], "rois"),
-        ([{}], "rois[0].type"),
+        ({"name": "b", "type": "azim", "q_min_recipA": 1, "q_max_recipA": 1, "phi_min_deg": 1}, "rois[1]"),
+        ({}, "rois[1].type"),
+        (None, None),
     ],
 )
-def test_one_wrong_region_makes_all_wrong(read, rois, place):
+def test_a_wrong_region_leaves_the_others_their_bits(read, wrong, place):
+    got = read("start", rois=[BOX, wrong, {**BOX, "name": "c"}])
+    assert [(region.name, region.bit_index) for region in got.rois] == [("a", 0), ("c", 2)]
+    assert [problem.field for problem in got.problems] == ([] if place is None else [place])
+
+
+def test_regions_without_a_bit_are_left_out(read):
+    got = read("start", rois=[{**BOX, "name": str(i)} for i in range(17)])
+    assert [region.name for region in got.rois] == [str(i) for i in range(16)]
+    assert got.problems[0].field == "rois"
+
+
+@pytest.mark.parametrize("rois", [5, "a", {"a": BOX}])
+def test_regions_that_are_no_array(read, rois):
     got = read("start", rois=rois)
     assert got.rois == ()
-    assert got.problems[0].field == place
+    assert got.problems[0].field == "rois"
 
 
 def test_unit_cell_as_six_numbers(read):
