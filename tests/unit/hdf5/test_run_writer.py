@@ -177,7 +177,7 @@ def test_a_writer_that_makes_no_master_keeps_no_calibrations(make_run: MakeRun) 
 def test_another_writers_file_stops_this_one_before_it_writes(make_run: MakeRun) -> None:
     run = make_run(file_format=2, socket_number=1, write_master_file=False)
     (run.root / "scan1_data_000002.h5").write_bytes(b"x")
-    with pytest.raises(StorageError, match="has appeared") as caught:
+    with pytest.raises(StorageError, match="exists already; choose another file_prefix") as caught:
         run.write(4)
     assert caught.value.reason == "exists"
 
