@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import zmq
 
+from jfwriter.session.plan import N_WRITERS_UNKNOWN
 from tests.support import hostile, stream
 from tests.support.daemon import wait_for
 from tests.support.patched import patched, waits_for
@@ -173,7 +174,7 @@ def test_status_of_a_run(service: Service, dcu: PlainDcu) -> None:
     assert (status["file_prefix"], status["run_name"], status["run_number"]) == ("run9", "series 9", 9)
     assert (status["images_expected"], status["images_received"], status["files_closed"]) == (10, 5, 1)
     assert status["last_files"] == ["run9_data_000001.h5"]
-    assert status["warnings"] == []
+    assert status["warnings"] == [N_WRITERS_UNKNOWN]
     dcu.send([stream.image_message(0, 9), *whole[6:]])
     status = service.wait_for_status(state="idle")
     assert status["images_dropped"] == {"duplicate": 1}

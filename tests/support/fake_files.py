@@ -22,6 +22,8 @@ class Disk:
     """Entry of the log (e.g. "image 3") -> what is raised instead."""
     may_write: threading.Event = field(default_factory=threading.Event)
     """Images wait for it."""
+    is_writing: threading.Event = field(default_factory=threading.Event)
+    """An image has come to be written."""
 
     def __post_init__(self) -> None:
         self.may_write.set()
@@ -50,6 +52,7 @@ class FakeFiles:
         self._disk.do(f"open {self._plan.prefix}")
 
     def write_image(self, order: WriteImage) -> int:
+        self._disk.is_writing.set()
         self._disk.may_write.wait()
         image_id = order.image.image_id
         try:

@@ -108,7 +108,7 @@ async def test_a_sign_of_life_in_each_third_of_the_time(pulse: Pulse) -> None:
 async def test_no_sign_of_life_when_the_storage_never_answers(pulse: Pulse) -> None:
     pulse.rig.disk.may_write.clear()
     pulse.rig.feed(*stream.run(1, n_images=1))
-    await eventually(lambda: "open run1" in pulse.rig.disk.log)
+    await eventually(pulse.rig.disk.is_writing.is_set)
     limit_s = pulse.rig.settings.service.storage_stall_limit_s
     pulse.rig.writer.progress.current = (pulse.clock.now, pulse.clock.now)
     await pulse.beats(limit_s - 1)

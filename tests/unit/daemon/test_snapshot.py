@@ -212,7 +212,7 @@ async def test_storage_that_does_not_answer(daemon: Daemon) -> None:
     rig = daemon.rig
     rig.disk.may_write.clear()
     rig.feed(*stream.run(1, n_images=1))
-    await eventually(lambda: rig.writer.progress.current and "open run1" in rig.disk.log)
+    await eventually(rig.disk.is_writing.is_set)
     arrived_at, _ = rig.writer.progress.current or (0, 0)
     rig.writer.progress.current = (arrived_at, daemon.clock.now)
     daemon.clock.now += 12
