@@ -152,7 +152,7 @@ def background(on: Subject) -> Contest:
 def pyfai(on: Subject) -> Any:
     """pyFAI's integrator for the geometry, None where it is not installed."""
     try:
-        from pyFAI.integrator.azimuthal import AzimuthalIntegrator  # type: ignore[import-untyped]
+        from pyFAI.integrator.azimuthal import AzimuthalIntegrator
     except ImportError:
         return None
     g = on.geometry
