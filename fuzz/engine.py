@@ -15,10 +15,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar, cast
 
+import cbor2
+
 F = TypeVar("F", bound=Callable[..., Any])
 ROOT = Path(__file__).parent
 CORPUS = ROOT.parent / "tests" / "corpus"
 """Small inputs that are kept: what was found, and what reaches parts of the code that no seed does."""
+MAX_KEPT = 300
 
 
 def run(
@@ -32,26 +35,44 @@ def run(
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__, allow_abbrev=False)
     parser.add_argument("--work", type=Path, default=ROOT / "work", help="folder for what is found")
     parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--keep", action="store_true", help="do not fuzz; keep what was found as tests")
     options, rest = parser.parse_known_args()
+    if options.keep:
+        print(f"{keep(name, options.work)} inputs are kept")
+        raise SystemExit(0)
     found = options.work / name
     seeded = options.work / f"{name}-seeds"
     for folder in (found, seeded):
         folder.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
+    for seed in (*seeds, *kept(name)):
         (seeded / hashlib.sha1(seed, usedforsecurity=False).hexdigest()).write_bytes(seed)
     dictionary = options.work / f"{name}.dict"
     dictionary.write_text("".join(f'"{_escaped(word)}"\n' for word in (b"\0", *words)))
-    kept = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
     arguments = [
         sys.argv[0], f"-runs={options.runs}", f"-artifact_prefix={found}-", f"-dict={dictionary}",
-        "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", *rest,
-        str(found), str(seeded), *kept,
+        "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+        str(found), str(seeded), *rest,
     ]  # fmt: skip
     import atheris
 
     atheris.Setup(arguments, target)
     atheris.Fuzz()
     raise SystemExit(0)
+
+
+def kept(name: str) -> list[bytes]:
+    """The kept corpus of a fuzzer, which is part of its seeds and of the tests."""
+    path = CORPUS / f"{name}.cbor"
+    return cast("list[bytes]", cbor2.loads(path.read_bytes())) if path.exists() else []
+
+
+def keep(name: str, work: Path) -> int:
+    """Make the kept corpus of what was found, the smallest inputs of it; their number."""
+    found = {path.read_bytes() for path in (work / name).iterdir()} | set(kept(name))
+    small = sorted(found, key=lambda data: (len(data), data))[:MAX_KEPT]
+    CORPUS.mkdir(exist_ok=True)
+    (CORPUS / f"{name}.cbor").write_bytes(cbor2.dumps(small))
+    return len(small)
 
 
 def seen(function: F) -> F:
