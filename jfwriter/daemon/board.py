@@ -35,6 +35,7 @@ class Board:
         self.runs: Counter[str] = Counter()
         self.runs_refused: Counter[str] = Counter()
         self.runs_failed: Counter[str] = Counter()
+        self.http_refused: Counter[str] = Counter()
         self.n_unexpected = 0
         self.n_values_left_out = 0
         self.refused_start = ""
@@ -144,6 +145,7 @@ class Board:
             images_unexpected=self.n_unexpected,
             quantities_left_out=self.n_values_left_out,
             receiving_pauses=n_pauses,
+            http_refused=dict(self.http_refused),
         )
 
     def state(self, session_state: str) -> State:

@@ -9,6 +9,7 @@ from jfwriter.daemon.analysis_pool import AnalysisPool
 from jfwriter.daemon.announce import Announcer
 from jfwriter.daemon.board import Board
 from jfwriter.daemon.budget import ByteBudget
+from jfwriter.daemon.curve import Gatekeeper
 from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.notify import RunNotifier
 from jfwriter.daemon.pipeline import Pipeline
@@ -39,3 +40,5 @@ class Parts:
     notifier: RunNotifier
     analysis: AnalysisPool | None = None
     """None: the settings want nothing computed."""
+    gatekeeper: Gatekeeper | None = None
+    """None: everybody may connect to the bound sockets."""

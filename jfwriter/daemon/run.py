@@ -15,6 +15,7 @@ from jfwriter.daemon import http, logs
 from jfwriter.daemon.assembly import assemble
 from jfwriter.daemon.control import Control
 from jfwriter.daemon.heartbeat import beat
+from jfwriter.daemon.http_access import Access
 from jfwriter.daemon.memory import Allocator
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.root import Root
@@ -58,7 +59,7 @@ async def _main(settings: Settings, root: Root, allocator: Allocator) -> tuple[i
     context = zmq.Context(settings.input.io_threads)
     try:
         parts = assemble(settings, root, context)
-        server = await _http_server(settings, Control(parts))
+        server = await _http_server(parts)
     except BaseException:
         context.destroy(linger=0)
         raise
@@ -75,11 +76,13 @@ async def _main(settings: Settings, root: Root, allocator: Allocator) -> tuple[i
     return code, not parts.aftermath.writer_ended.is_set()
 
 
-async def _http_server(settings: Settings, control: Control) -> http.HttpServer | None:
-    if settings.http.port is None:
+async def _http_server(parts: Parts) -> http.HttpServer | None:
+    settings = parts.settings.http
+    if settings.port is None:
         return None
-    listener = http.bind(settings.http)
-    server = http.HttpServer(listener, control)
+    access = Access(settings)
+    listener = http.bind(settings)
+    server = http.HttpServer(listener, Control(parts), access)
     await server.start()
     _log.info("HTTP: %s", http.endpoint(listener))
     return server

@@ -80,4 +80,6 @@ async def close(parts: Parts) -> None:
     await parts.notifier.close()
     if parts.announcer is not None:
         parts.announcer.close()
+    if parts.gatekeeper is not None:
+        await parts.gatekeeper.close()
     await parts.fatal.cancel_tasks()

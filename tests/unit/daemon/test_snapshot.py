@@ -45,7 +45,7 @@ class Daemon:
     def __init__(self, root: Path) -> None:
         self.clock = Clock()
         self.rig = rig = Rig(messages.settings(files={"root_dir": str(root)}), clock=self.clock)
-        source = Input("tcp://dcu:5400", connected=True, multipart_messages=0, broken_connections=0)
+        source = Input("tcp://dcu:5400", connected=True, multipart_messages=0, broken_connections=0, failed_handshakes=0)
         fake_source = SimpleNamespace(address=source.address, n_connected=1, status=lambda: source)
         self.puller: Any = FakePuller(sources=[fake_source])
         self.parts = Parts(
