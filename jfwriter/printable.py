@@ -1,7 +1,7 @@
-"""Text of which a stranger may have made a part, as it can be shown to a person: in a log, a terminal, a journal.
+"""Text of which a stranger may have made a part, as a person is shown it: in a log or a terminal.
 
-A control sequence could move the cursor, colour or clear a terminal, or begin a line that looks like one of the
-writer's own; a bidirectional override shows a name in another order than it is stored in. Python's
+A control sequence could move the cursor, colour or clear a terminal, or begin a line that looks like one of
+the writer's own; a bidirectional override shows a name in another order than it is stored in. Python's
 `str.isprintable` (Unicode categories "Other" and "Separator", but for the space) tells all of them.
 """
 

@@ -32,7 +32,7 @@ def read_secret(place: str) -> str:
     """The text of the file at `place`. Raises SettingsError saying why it is not taken, without the text."""
     if place.startswith(CREDENTIAL):
         path = _credential(place.removeprefix(CREDENTIAL))
-        # systemd's own: reachable for the service alone; an access control list shows as a mode for the group.
+        # systemd's own: for the service alone; an access control list shows as a mode for the group.
         forbidden = 0o007
     else:
         path, forbidden = Path(place), 0o077
@@ -63,16 +63,14 @@ def token_of(place: str) -> str:
 
 
 def curve_secret_of(place: str) -> str:
-    """The secret CURVE key in the file at `place`, Z85: a certificate as pyzmq and CZMQ write it, or the key alone.
+    """The secret CURVE key (Z85) in the file at `place`: a certificate of pyzmq or CZMQ, or the key alone.
 
     Raises SettingsError.
     """
     text = read_secret(place)
     found = _SECRET_KEY.search(text) or re.fullmatch(rf"\s*({Z85_KEY})\s*", text)
     if found is None:
-        raise SettingsError(
-            f"{place}: expected a secret CURVE key, as made with: jfwriter keys curve FILE"
-        )
+        raise SettingsError(f"{place}: expected a secret CURVE key, as made with: jfwriter keys curve FILE")
     return found[1]
 
 
@@ -96,7 +94,9 @@ def _check(status: os.stat_result, path: Path, forbidden: int) -> None:
     if mode & forbidden:
         raise SettingsError(f"{path}: mode {mode:04o} lets others at the secret; call: chmod 600 {path}")
     if os.geteuid() not in {0, status.st_uid} and status.st_uid != 0:
-        raise SettingsError(f"{path}: belongs to user {status.st_uid}, who can change it; expected root or me")
+        raise SettingsError(
+            f"{path}: belongs to user {status.st_uid}, who can change it; expected root or me"
+        )
 
 
 def _checked_by(read: Callable[[str], str]) -> AfterValidator:

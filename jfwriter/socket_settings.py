@@ -1,5 +1,4 @@
-"""Settings of what the daemon listens to and who may talk to it (`[input]`, `[curve]`, `[republish]`, `[announce]`,
-`[http]`)."""
+"""Settings of the daemon's sockets, and of who may talk to it."""
 
 from __future__ import annotations
 
@@ -33,8 +32,8 @@ class InputSettings(Section):
     io_threads: Annotated[int, Field(ge=1, le=16)] = 1
     """ZeroMQ I/O threads; one carries about 5 GB/s."""
     curve_server_keys: tuple[CurveKey, ...] = ()
-    """Public CURVE keys (40 characters) of the senders: one for all addresses, or one for each in their order.
-    The writer then receives from nobody else. Empty: no CURVE."""
+    """Public CURVE keys (40 characters) of the senders: one for all addresses, or one for each in their
+    order. The writer then receives from nobody else. Empty: no CURVE."""
 
     @pydantic.field_validator("addresses")
     @classmethod
@@ -48,7 +47,7 @@ class InputSettings(Section):
     def _a_key_for_each(self) -> Self:
         n_keys = len(self.curve_server_keys)
         if self.addresses and n_keys not in {0, 1, len(self.addresses)}:
-            text = "curve_server_keys names {n_keys} keys for {n} addresses: expected one for all or one for each"
+            text = "curve_server_keys has {n_keys} keys for {n} addresses; expected one, or one for each"
             raise PydanticCustomError("keys", text, {"n_keys": n_keys, "n": len(self.addresses)})
         return self
 
@@ -104,8 +103,8 @@ class HttpSettings(Section):
     token_for_reading: bool = False
     """Ask for the token for reading, too."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names, without port, that the writer is called by in URLs, beside its addresses, "localhost" and the host
-    name of the machine; a request for any other name is refused."""
+    """Names, without port, that the writer is called by in URLs, beside its addresses, "localhost" and the
+    host name of the machine; a request for any other name is refused."""
 
     @pydantic.model_validator(mode="after")
     def _token_to_ask_for(self) -> Self:

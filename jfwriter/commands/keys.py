@@ -33,8 +33,8 @@ def main(argv: Sequence[str]) -> int:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jfwriter keys",
-        description="Make a secret and write it into a new file that only its owner can read: a CURVE key pair for "
-        "encrypted sockets (its public key is printed), or a token for HTTP.",
+        description="Make a secret and write it into a new file that only its owner can read: a CURVE key "
+        "pair for encrypted sockets (its public key is printed), or a token for HTTP.",
         allow_abbrev=False,
     )
     parser.add_argument("kind", choices=("curve", "token"), help="what to make")

@@ -23,6 +23,7 @@ from jfwriter.daemon.pull import Puller, Source
 from jfwriter.daemon.republish import Republisher
 from jfwriter.daemon.root import Root
 from jfwriter.daemon.run_in_work import RunFiles
+from jfwriter.daemon.settings_of_runs import SettingsOfRuns
 from jfwriter.daemon.sockets import Context, Socket, bound_socket, tcp_address
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_thread import WriterThread
@@ -66,7 +67,10 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
     # The writer thread's two reasons to wake the loop; `puller` and `writer` are made below.
     budget = ByteBudget(settings.memory.byte_budget_bytes, lambda: wake(puller.resume))
     min_spots = settings.analysis.min_spots_for_hit
-    writer = WriterThread(_files_maker(settings, root), lambda: wake(deliver_events), budget, min_spots)
+    settings_of_runs = SettingsOfRuns(settings)
+    writer = WriterThread(
+        _files_maker(settings_of_runs, root), lambda: wake(deliver_events), budget, min_spots
+    )
     analysis = _analysis_pool(settings, lambda text: wake(lambda: fatal.fail(text)))
 
     def deliver_events() -> None:
@@ -102,6 +106,7 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
         notifier=notifier,
         analysis=analysis,
         gatekeeper=gatekeeper,
+        settings_of_runs=settings_of_runs,
     )
 
 
@@ -133,12 +138,12 @@ def _analysis_pool(settings: Settings, on_death: Callable[[str], None]) -> Analy
 
 
 def _files_maker(
-    settings: Settings, root: Root
+    settings_of_runs: SettingsOfRuns, root: Root
 ) -> Callable[[RunPlan, Callable[[ClosedFile], None]], RunFiles]:
-    files = settings.files.model_copy(update={"root_dir": str(root.path)})
-    settings = settings.model_copy(update={"files": files})
-
     def make(plan: RunPlan, on_closed: Callable[[ClosedFile], None]) -> RunFiles:
+        settings = settings_of_runs.of(plan.serial)
+        files = settings.files.model_copy(update={"root_dir": str(root.path)})
+        settings = settings.model_copy(update={"files": files})
         return RunWriter(plan, plugins_for(plan), settings, on_closed)
 
     return make

@@ -40,6 +40,8 @@ class Board:
         self.n_values_left_out = 0
         self.refused_start = ""
         """Why the latest start message could not be decoded; empty once a run has been started since."""
+        self.refused_reload = False
+        """Whether the settings, when they were read again, were wrong."""
         self.n_ignored_fields = 0
         self.n_images_received = 0
         self.n_files_closed = 0

@@ -1,7 +1,7 @@
 """CURVE (ZeroMQ RFC 25, 26): encrypted sockets that let only those in who have the right key.
 
-A bound socket is a server: whoever connects must know the writer's public key, and where keys are listed, its own
-must be among them. That is asked over ZAP (ZeroMQ RFC 27), in the process; the answer is given on the event loop.
+A bound socket is a server: whoever connects must know the writer's public key, and where keys are listed, its
+own must be among them: asked over ZAP (ZeroMQ RFC 27) inside the process, answered on the event loop.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Door:
             now = time.monotonic()
             if now - self._said_at >= LOG_INTERVAL_S:
                 self._said_at = now
-                _log.warning("%s: somebody without the right key was not let in (%d)", self._use, self.n_refused)
+                _log.warning(
+                    "%s: somebody without the right key was not let in (%d)", self._use, self.n_refused
+                )
 
     def close(self) -> None:
         """Before the socket itself is closed."""
@@ -110,7 +112,7 @@ class Gatekeeper:
 
 
 def be_client(socket: Socket, server_key: str, settings: CurveSettings) -> None:
-    """Make `socket`, which is not connected yet, a CURVE client of the server with the public key `server_key`.
+    """Make `socket`, not connected yet, a CURVE client of the server with the public key `server_key`.
 
     Without a key file it shows a key made for this process. Raises SettingsError if the file cannot be read.
     """

@@ -65,7 +65,9 @@ class Access:
     def _host(self, request: web.Request) -> Refused | None:
         for host in request.headers.getall(hdrs.HOST, ()):
             if not self._is_own(_name_in(host)):
-                text = "the writer is not known by this name; use its address, or list it in http.allowed_hosts"
+                text = (
+                    "the writer is not known by this name; use its address, or list it in http.allowed_hosts"
+                )
                 return Refused(421, "host", "unknown_host", text)
         return None
 

@@ -20,14 +20,22 @@ _RESERVED_DESCRIPTORS = 4
 def max_connections() -> int:
     """At most a quarter of the descriptors that the process may have."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, soft // _RESERVED_DESCRIPTORS)
+    return (
+        MAX_CONNECTIONS
+        if soft == resource.RLIM_INFINITY
+        else min(MAX_CONNECTIONS, soft // _RESERVED_DESCRIPTORS)
+    )
 
 
 class Connections:
     """Makes the protocol of each connection: that of `make`, watched. Event loop only."""
 
     def __init__(
-        self, make: Callable[[], asyncio.Protocol], refused: Counter[str], most: int, client_s: float = CLIENT_S
+        self,
+        make: Callable[[], asyncio.Protocol],
+        refused: Counter[str],
+        most: int,
+        client_s: float = CLIENT_S,
     ) -> None:
         self._make = make
         self._refused = refused

@@ -13,7 +13,9 @@ MAX_WAIT_S = 10.0
 class Pace:
     """Lets requests through at a bounded rate, in the order in which they came (a token bucket)."""
 
-    def __init__(self, per_s: float = REQUESTS_PER_S, burst: int = BURST, max_wait_s: float = MAX_WAIT_S) -> None:
+    def __init__(
+        self, per_s: float = REQUESTS_PER_S, burst: int = BURST, max_wait_s: float = MAX_WAIT_S
+    ) -> None:
         self._interval_s = 1 / per_s
         self._burst_s = burst / per_s
         self._max_wait_s = max_wait_s

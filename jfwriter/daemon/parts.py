@@ -16,6 +16,7 @@ from jfwriter.daemon.pipeline import Pipeline
 from jfwriter.daemon.pull import Puller
 from jfwriter.daemon.republish import Republisher
 from jfwriter.daemon.root import Root
+from jfwriter.daemon.settings_of_runs import SettingsOfRuns
 from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.session.session import Session
 from jfwriter.settings import Settings
@@ -26,6 +27,8 @@ class Parts:
     """Made once by `run`; everything but the writer thread's inside belongs to the event loop."""
 
     settings: Settings
+    """As at the start of the process."""
+    settings_of_runs: SettingsOfRuns
     root: Root
     fatal: Fatal
     board: Board

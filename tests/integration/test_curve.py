@@ -1,4 +1,4 @@
-"""Encrypted sockets as their users meet them: the real daemon, and clients with the right and the wrong key."""
+"""Encrypted sockets as their users meet them: the real daemon, clients with the right and the wrong key."""
 
 from __future__ import annotations
 

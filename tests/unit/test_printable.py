@@ -36,7 +36,6 @@ def test_a_huge_text_is_cut() -> None:
     assert shown.endswith("(1000000 characters)")
 
 
-
 @given(st.text(max_size=2 * MAX_CHARACTERS))
 def test_whatever_comes_is_one_printable_line(text: str) -> None:
     shown = printable(text)

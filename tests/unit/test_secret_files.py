@@ -29,7 +29,9 @@ def test_a_file_for_its_owner_alone(tmp_path: Path, mode: int) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o610, 0o602])
 def test_a_file_that_others_reach(tmp_path: Path, mode: int) -> None:
     path = secret(tmp_path / "token", mode=mode)
-    with pytest.raises(SettingsError, match=f"mode {mode:04o} lets others at the secret; call: chmod 600") as error:
+    with pytest.raises(
+        SettingsError, match=f"mode {mode:04o} lets others at the secret; call: chmod 600"
+    ) as error:
         read_secret(str(path))
     assert TOKEN not in str(error.value)
 
@@ -51,7 +53,9 @@ def test_what_is_no_text_or_too_much(tmp_path: Path) -> None:
         read_secret(str(secret(path, "x" * 100_000)))
 
 
-@pytest.mark.parametrize("text", ["", "short", "two tokens in a line", "x" * 15, f"{TOKEN}\n{TOKEN}", "ö" * 20])
+@pytest.mark.parametrize(
+    "text", ["", "short", "two tokens in a line", "x" * 15, f"{TOKEN}\n{TOKEN}", "ö" * 20]
+)
 def test_what_is_no_token(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError, match="expected"):
         token_of(str(secret(tmp_path / "token", text)))

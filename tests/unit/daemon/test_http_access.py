@@ -59,7 +59,11 @@ class Served:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), DEADLINE_S)
         line, *fields = head.decode().rstrip().split("\r\n")
         headers = dict(field.split(": ", 1) for field in fields)
-        body = b"null" if request.startswith(b"HEAD") else await reader.readexactly(int(headers["Content-Length"]))
+        body = (
+            b"null"
+            if request.startswith(b"HEAD")
+            else await reader.readexactly(int(headers["Content-Length"]))
+        )
         writer.close()
         return int(line.split()[1]), headers, json.loads(body)
 
@@ -67,6 +71,11 @@ class Served:
         fields = {"Host": "127.0.0.1", "Content-Length": "0", **headers}
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
         return await self.raw(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("utf-8", "surrogateescape"))
+
+
+def write_token(path: Path, text: str, mode: int = 0o600) -> None:
+    path.write_text(text)
+    path.chmod(mode)
 
 
 @contextlib.asynccontextmanager
@@ -158,8 +167,8 @@ async def test_a_page_of_another_site_changes_nothing(origin: str, status: int) 
 
 RIGHT = f"Bearer {TOKEN}"
 WRONG = [
-    "", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer ä\udcff",
-    f"Bearer {TOKEN} {TOKEN}", f"Token {TOKEN}",
+    "", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}",
+    "Bearer ä\udcff", f"Bearer {TOKEN} {TOKEN}", f"Token {TOKEN}",
 ]  # fmt: skip
 
 
@@ -209,12 +218,12 @@ def url(server: Served, path: str) -> str:
 async def test_another_token_from_now_on(token_file: Path) -> None:
     settings = HttpSettings(token_file=str(token_file))
     async with served(settings) as server:
-        token_file.write_text("another-token-from-now-on")
+        write_token(token_file, "another-token-from-now-on")
         server.access.use(settings)
         assert (await server.ask("POST", "/cancel", Authorization=RIGHT))[0] == 401
         changed = "Bearer another-token-from-now-on"
         assert (await server.ask("POST", "/cancel", Authorization=changed))[0] == 200
-        token_file.chmod(0o644)
+        write_token(token_file, TOKEN, 0o644)
         with pytest.raises(SettingsError, match="mode 0644"):
             server.access.use(settings)
         assert (await server.ask("POST", "/cancel", Authorization=changed))[0] == 200
@@ -244,7 +253,9 @@ async def test_headers_are_bounded() -> None:
         assert (await server.ask("GET", "/status"))[0] == 200
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/status"), ("GET", "/x"), ("POST", "/cancel"), ("PUT", "/")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/status"), ("GET", "/x"), ("POST", "/cancel"), ("PUT", "/")]
+)
 async def test_headers_of_every_answer(method: str, path: str) -> None:
     async with served(HttpSettings()) as server:
         _, headers, _ = await server.ask(method, path)
@@ -275,7 +286,9 @@ class Echo(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def watched(most: int, client_s: float) -> AsyncIterator[tuple[Connections, list[Echo], Counter[str], Any]]:
+async def watched(
+    most: int, client_s: float
+) -> AsyncIterator[tuple[Connections, list[Echo], Counter[str], Any]]:
     echoes: list[Echo] = []
     refused: Counter[str] = Counter()
 
