@@ -64,14 +64,18 @@ def alternate(
     contestants: Mapping[str, Callable[[], object]],
     n_rounds: int = N_ROUNDS,
     before_each: Callable[[], object] | None = None,
+    goes_on: Callable[[int], bool] = lambda _: True,
 ) -> Rounds:
     """Run every contestant once per round, each round starting with another one.
 
     `before_each` runs before each contestant and is not timed (`warm_pages`, emptying a directory).
+    `goes_on` is asked with the number of counted rounds, from the second on, and may end it early.
     """
     names = list(contestants)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for i in range(n_rounds + 1):
+        if i > 1 and not goes_on(i - 1):
+            break
         shift = i % len(names)
         for name in names[shift:] + names[:shift]:
             if before_each is not None:
