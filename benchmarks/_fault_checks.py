@@ -26,7 +26,7 @@ def problems(root: Path, run: Messages, expected: Expected, last: dict[str, Any]
         if last["images_dropped"].get(reason) != n:
             yield f"{last['images_dropped']} dropped, expected {expected.dropped}"
     if last["images_received"] != last["images_written"] + sum(last["images_dropped"].values()):
-        yield f"{last['images_received']} received, {last['images_written']} written, {last['images_dropped']}"
+        yield f"received {last['images_received']}, {last['images_written']} + {last['images_dropped']}"
     written = None if expected.written is None else set(expected.written)
     if written is not None and last["images_written"] != len(written):
         yield f"{last['images_written']} written, expected {len(written)}"
@@ -82,7 +82,11 @@ def _master(path: Path, run: Messages, expected: Expected) -> Iterator[str]:
         if file[f"{COUNTS}/nimages"][()] != expected.n_images:
             yield f"the master says {file[f'{COUNTS}/nimages'][()]} images, expected {expected.n_images}"
         missing = set(range(expected.n_images)) - expected.written
-        listed = set(file[f"{COUNTS}/missing_images"][()].tolist()) if f"{COUNTS}/missing_images" in file else set()
+        listed = (
+            set(file[f"{COUNTS}/missing_images"][()].tolist())
+            if f"{COUNTS}/missing_images" in file
+            else set()
+        )
         if listed != missing:
             yield f"the master lists {sorted(listed)} as missing, expected {sorted(missing)}"
         if run.layout == "NXmxVDS":

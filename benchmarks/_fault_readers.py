@@ -1,4 +1,4 @@
-"""Those who listen to the daemon of the soak: two threads of consumers that behave badly, and one that asks HTTP."""
+"""Those who listen to the daemon of the soak: consumers that behave badly, and one that asks HTTP."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class Expected:
-    """How the run must end. `written` None: the storage decides, and every image that is there must be right."""
+    """How the run must end. `written` None: the storage decides, and what is there must be right."""
 
     outcome: str
     n_images: int
@@ -80,7 +80,9 @@ def garbage(stage: Stage, run: Messages) -> Expected:
         for _ in range(stage.random.randrange(3)):
             cut = stage.random.randrange(1, len(message))
             noise = b"\xff" + stage.random.randbytes(stage.random.randrange(2000))
-            stage.sender.send(stage.random.choice((message[:cut], noise, message + b"\0", b"\xa1\x64type\x63end"[:5])))
+            stage.sender.send(
+                stage.random.choice((message[:cut], noise, message + b"\0", b"\xa1\x64type\x63end"[:5]))
+            )
             n_bad += 1
         stage.sender.send(message)
     stage.sender.send(run.end())
@@ -132,7 +134,10 @@ def wrong_images(stage: Stage, run: Messages) -> Expected:
         "wrong_shape": lambda i: run.image(i, typed_array(np.zeros((SHAPE[0], SHAPE[1] + 1), DTYPE))),
         "wrong_dtype": lambda i: run.image(i, typed_array(picture(i).astype(np.int16))),
         "bad_payload": lambda i: run.image(
-            i, pixels(compress(picture(i), Codec.BSLZ4)[: stage.random.randrange(500)], Codec.BSLZ4, DTYPE, SHAPE)
+            i,
+            pixels(
+                compress(picture(i), Codec.BSLZ4)[: stage.random.randrange(500)], Codec.BSLZ4, DTYPE, SHAPE
+            ),
         ),
     }
     dropped: dict[str, int] = {}
@@ -207,8 +212,10 @@ def disk_full(stage: Stage, run: Messages) -> Expected:
     try:
         stage.sender.send(*(run.image(i, codec=Codec.NONE) for i in range(some, run.n_images)), run.end())
         stage.service.wait_until(
-            lambda status: (status.get("last_run") or {}).get("file_prefix") == run.prefix
-            and status.get("state") == "idle"
+            lambda status: (
+                (status.get("last_run") or {}).get("file_prefix") == run.prefix
+                and status.get("state") == "idle"
+            )
         )
     finally:
         stage.disk.empty()
@@ -220,8 +227,10 @@ def read_only(stage: Stage, run: Messages) -> Expected:
     try:
         stage.sender.send(run.start(), *(run.image(i) for i in range(5)), run.end())
         stage.service.wait_until(
-            lambda status: (status.get("last_run") or {}).get("file_prefix") == run.prefix
-            and status.get("state") == "idle"
+            lambda status: (
+                (status.get("last_run") or {}).get("file_prefix") == run.prefix
+                and status.get("state") == "idle"
+            )
         )
     finally:
         stage.disk.remount("rw")
@@ -230,14 +239,14 @@ def read_only(stage: Stage, run: Messages) -> Expected:
 
 Scenario = Callable[[Stage, Messages], Expected]
 ANYWHERE: tuple[Scenario, ...] = (
-    clean, clean, clean, garbage, duplicates, gaps, no_end, killed, wrong_images, strangers, refused, cancelled,
-    empty, file_deleted,
+    clean, clean, clean, garbage, duplicates, gaps, no_end, killed, wrong_images, strangers, refused,
+    cancelled, empty, file_deleted,
 )  # fmt: skip
 ON_OWN_DISK: tuple[Scenario, ...] = (disk_full, read_only)
 
 
 def play(stage: Stage, number: int) -> tuple[str, Messages, Expected]:
-    """One run of a scenario that chance chooses: its name, its messages, and what must become of it."""
+    """One run of a scenario that chance chooses: its name, its messages, its fate."""
     choices = ANYWHERE + (ON_OWN_DISK if stage.disk.is_own else ())
     scenario = stage.random.choice(choices)
     layouts = LAYOUTS[:2] if scenario is file_deleted else LAYOUTS

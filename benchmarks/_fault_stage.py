@@ -1,4 +1,4 @@
-"""What a run of the soak needs: a sender that can be killed, messages of small runs, a disk that can be filled."""
+"""What a run of the soak needs: a sender that can be killed, messages, a disk that can be filled."""
 
 from __future__ import annotations
 

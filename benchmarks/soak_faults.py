@@ -1,13 +1,13 @@
-"""Half an hour of everything going wrong: does each run end as documented, and does the daemon stay as it was?
+"""Half an hour of everything going wrong: does each run end as documented, does the daemon stay as it was?
 
     python -m benchmarks.soak_faults [--minutes 30] [--seed 1] [--rate 60] [--directory DIR]
 
-One daemon with all its sockets on a small file system of its own (a tmpfs where mounting is allowed). Chance, from
-a seed, chooses run after run: sound ones, and such whose sender is killed, sends garbage, duplicates, gaps, wrong
-images, no end, or a prefix that is refused; cancelled ones; and a disk that fills, is read-only, or loses a file.
-Meanwhile consumers of the republished messages come, read slowly, stop and go, and HTTP is asked all the time.
-Each run knows how it must end; the files are read back with h5py. Exit code 1 if anything was not as documented
-or the daemon grew.
+One daemon with all its sockets on a small file system of its own (a tmpfs where mounting is allowed).
+Chance, from a seed, chooses run after run: sound ones, and such whose sender is killed, sends garbage,
+duplicates, gaps, wrong images, no end, or a prefix that is refused; cancelled ones; and a disk that fills, is
+read-only, or loses a file. Meanwhile consumers of the republished messages come, read slowly, stop and go,
+and HTTP is asked all the time. Each run knows how it must end; the files are read back with h5py. Exit code 1
+if anything was not as documented or the daemon grew.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from benchmarks._fault_runs import Stage, play, warm
 from benchmarks._fault_stage import Disk, Messages, Sender, disk
 from benchmarks.soak import Footprint, free_port
 
-DEADLINE_S = 60.0
+DEADLINE_S = 30.0
 DISK_BYTES = 24 << 20
 WARM_SHARE = 0.2
 """Of the time: until then caches and pools may fill."""
@@ -49,14 +49,23 @@ class Daemon:
         self._log = (root.parent / "daemon.log").open("wb")
         config = root.parent / "soak.toml"
         config.write_text("[memory]\nbyte_budget_bytes = 67_108_864\n[announce]\nannounce_run_end = true\n")
-        ports = ["-H", str(self.ports["http"]), "-r", str(self.ports["republish"]), "-f", str(self.ports["announce"])]
+        ports = [
+            "-H",
+            str(self.ports["http"]),
+            "-r",
+            str(self.ports["republish"]),
+            "-f",
+            str(self.ports["announce"]),
+        ]
         command = ["run", "-R", str(root), *ports, "--config", str(config), address]
         self.process = subprocess.Popen([sys.executable, "-m", "jfwriter", *command], stderr=self._log)
         self.wait_until(bool)
 
     def status(self) -> dict[str, Any]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['http']}/status", timeout=10) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.ports['http']}/status", timeout=10
+            ) as answer:
                 status: dict[str, Any] = json.load(answer)
         except OSError:
             return {}
@@ -145,7 +154,7 @@ def soak(directory: Path, *, minutes: float, seed: int, rate: float) -> int:
             code = daemon.stop()
             sender.close()
         log = (place.root.parent / "daemon.log").read_text()
-        return _summary(work, place, totals, code, log, minutes * 60)
+        return _summary(work, place, totals, code=code, log=log, seconds=minutes * 60)
 
 
 def _play(work: Soak, seconds: float, rate: float) -> None:
@@ -162,7 +171,7 @@ def _play(work: Soak, seconds: float, rate: float) -> None:
         allowed = max(allowed, now - 5) + work.one(number) / rate
 
 
-def _summary(work: Soak, place: Disk, totals: dict[str, Any], code: int, log: str, seconds: float) -> int:
+def _summary(work: Soak, place: Disk, totals: dict[str, Any], *, code: int, log: str, seconds: float) -> int:
     wrong = list(work.wrong)
     warm_ = [f for t, f in work.footprints if t >= WARM_SHARE * seconds] or [work.footprints[-1][1]]
     first, last = warm_[0], warm_[-1]
@@ -178,10 +187,12 @@ def _summary(work: Soak, place: Disk, totals: dict[str, Any], code: int, log: st
     if last.n_threads > first.n_threads or last.n_descriptors > first.n_descriptors + 8:
         wrong.append("threads or descriptors have become more")
     peak = max(f.rss_bytes for f in warm_)
-    print(f"{work.played.total()} runs, {work.n_images} images in {seconds / 60:.1f} min; own disk: {place.is_own}")
+    print(f"{work.played.total()} runs, {work.n_images} images, {seconds / 60:.1f} min; disk: {place.is_own}")
     print(f"  runs by what went wrong: {dict(sorted(work.played.items()))}")
     print(f"  outcomes: {totals['runs']}; refused {totals['runs_refused']}; failed {totals['runs_failed']}")
-    print(f"  messages {totals['messages']}; bad {totals['bad_messages']}; dropped {totals['messages_dropped']}")
+    print(
+        f"  messages {totals['messages']}; bad {totals['bad_messages']}; dropped {totals['messages_dropped']}"
+    )
     print(f"  consumers: {work.readers.told()}")
     print(f"  at {WARM_SHARE:.0%} of the time: {first}")
     print(f"  at the end: {last}; highest {peak / 1e6:.1f} MB")

@@ -4,8 +4,8 @@
 
 Each input is one message. It is decoded by the compiled kernels, scanned once more by the same kernels in
 plain Python with checked memory, and what comes out goes to a session that has a run open. Wrong is: any
-exception but ProtocolError, two scans that disagree, an item that is taken although it is not well-formed or the
-other way round, a message that the session does not answer.
+exception but ProtocolError, two scans that disagree, an item that is taken although it is not well-formed
+or the other way round, a message that the session does not answer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from fuzz import engine
+from fuzz.interpreted import Memory, interpreted
+from fuzz.seeds import messages, open_run, words
+from fuzz.well_formed import is_well_formed
 from jfwriter.errors import ProtocolError
 from jfwriter.session import bounds, ledger, naming, paths, planning, run, share, verdict
 from jfwriter.session import session as session_module
@@ -22,18 +26,25 @@ from jfwriter.session.orders import Order
 from jfwriter.session.session import Session
 from jfwriter.settings import LimitSettings, Settings
 from jfwriter.wire import (
-    aliases, array_fields, collect, columns, end, fields, image, item, jsonlike, mismatch, spots, start,
-    structures, tags,
+    aliases,
+    array_fields,
+    collect,
+    columns,
+    end,
+    fields,
+    image,
+    item,
+    jsonlike,
+    mismatch,
+    spots,
+    start,
+    structures,
+    tags,
 )  # fmt: skip
 from jfwriter.wire import decode as decode_module
 from jfwriter.wire.decode import claims_to_be_start, decode
 from jfwriter.wire.messages import CalibrationMessage, EndMessage, ImageMessage, StartMessage
 from jfwriter.wire.scan import Status, scan
-
-from fuzz import engine
-from fuzz.interpreted import Memory, interpreted
-from fuzz.seeds import messages, open_run, words
-from fuzz.well_formed import is_well_formed
 
 LIMITS = LimitSettings(max_message_bytes=1 << 16, max_metadata_bytes=1 << 12, max_nesting=8)
 _SCRATCH_BYTES = 1 << 13

@@ -1,8 +1,8 @@
 """Kernels as plain Python: the same source, every access to memory checked, every branch seen by the fuzzer.
 
-A compiled kernel tells a coverage-guided fuzzer nothing, and reads wherever its indices point. Here the source
-of its module is executed again without Numba: arrays are `Memory`, which knows its bounds, and the loads and
-stores of `jfwriter.compression._memory` are functions that check theirs.
+A compiled kernel tells a coverage-guided fuzzer nothing, and reads wherever its indices point. Here the
+source of its module is executed again without Numba: arrays are `Memory`, which knows its bounds, and the
+loads and stores of `jfwriter.compression._memory` are functions that check theirs.
 """
 
 from __future__ import annotations
@@ -87,9 +87,7 @@ def _memory_module() -> ModuleType:
 
 def _jit_module() -> ModuleType:
     module = ModuleType("jit")
-    vars(module).update(
-        kernel=lambda *_: lambda function: function, helper=lambda f: f, inlined=lambda f: f
-    )
+    vars(module).update(kernel=lambda *_: lambda function: function, helper=lambda f: f, inlined=lambda f: f)
     return module
 
 
@@ -124,4 +122,4 @@ def interpreted(name: str, instrument: Callable[[Any], Any], **replaced: Any) ->
 
 
 def _execute(code: CodeType, module: ModuleType) -> None:
-    exec(code, vars(module))  # noqa: S102 the project's own source
+    exec(code, vars(module))

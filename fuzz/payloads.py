@@ -2,10 +2,10 @@
 
     python -m fuzz.payloads [--runs N] [libFuzzer options]
 
-The first two bytes of an input choose shape, pixel type and codec, the others are the packed bytes. The compiled
-kernels work on memory that ends at a guard page, and are compared with the same source in plain Python whose
-every access is checked. Wrong is: a crash, an access out of bounds, any exception but PayloadError, and two
-results that differ.
+The first two bytes of an input choose shape, pixel type and codec, the others are the packed bytes. The
+compiled kernels work on memory that ends at a guard page, and are compared with the same source in plain
+Python whose every access is checked. Wrong is: a crash, an access out of bounds, any exception but
+PayloadError, and two results that differ.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from fuzz import engine
+from fuzz.guarded import Guarded
+from fuzz.interpreted import Memory, interpreted
+from fuzz.seeds import CODECS, DTYPES, SHAPES, payloads
 from jfwriter.compression import _unpack as compiled
 from jfwriter.compression import check_framing, decompress
 from jfwriter.compression._lz4 import SLACK_BYTES
 from jfwriter.compression._walk import default_block_bytes, walk_bitshuffle, walk_lz4
 from jfwriter.errors import PayloadError
 from jfwriter.payload import Codec, Payload
-
-from fuzz import engine
-from fuzz.guarded import Guarded
-from fuzz.interpreted import Memory, interpreted
-from fuzz.seeds import CODECS, DTYPES, SHAPES, payloads
 
 MAX_BYTES = 1 << 14
 _WALK = interpreted("jfwriter.compression._walk", engine.seen)
@@ -52,7 +51,7 @@ def check(data: bytes) -> None:
     dtype = np.dtype(DTYPES[data[0] // len(SHAPES) % len(DTYPES)])
     codec = CODECS[data[1] % len(CODECS)]
     source = _SOURCE.holding(data[2:])
-    payload = Payload(memoryview(source), codec, dtype, shape)
+    payload = Payload(source.data, codec, dtype, shape)
     is_framed = _framing(payload, source, data[2:])
     out = _TARGET.last(payload.raw_bytes).view(dtype.newbyteorder("=")).reshape(shape)
     try:

@@ -23,7 +23,7 @@ CODECS = (Codec.BSLZ4, Codec.LZ4, Codec.BSZSTD, Codec.NONE)
 
 
 def messages() -> Iterator[bytes]:
-    """The smallest message of each type, and with each further field; the short ones of the hostile corpus."""
+    """The smallest message of each type and with each further field; the short ones of `MALFORMED`."""
     for kind, fields in MESSAGES.items():
         for name in fields:
             yield cbor2.dumps({**smallest(kind), name: fields[name].sent})
@@ -36,7 +36,16 @@ def words() -> Iterator[bytes]:
         for name in fields:
             yield cbor2.dumps(name)
     yield from (cbor2.dumps(name) for name in ("user_data", *ESSENTIAL))
-    yield from (b"\xd8\x28\x82", b"\xd8\x45", b"\xd9\xdc\xb4\x83", b"\x9f", b"\xbf", b"\xff", b"\xf6", b"\xf7")
+    yield from (
+        b"\xd8\x28\x82",
+        b"\xd8\x45",
+        b"\xd9\xdc\xb4\x83",
+        b"\x9f",
+        b"\xbf",
+        b"\xff",
+        b"\xf6",
+        b"\xf7",
+    )
     yield from (b"\x1b" + b"\xff" * 8, b"\x3b" + b"\xff" * 8, b"\xf9\x7e\x00", b"\xf9\x7c\x00")
 
 
@@ -65,8 +74,8 @@ def payloads() -> Iterator[bytes]:
 def _repeating(block: bytes) -> bytes:
     """An LZ4 block with a match where the block can have one; what it unpacks to does not matter."""
     if len(block) < 24:
-        return lz4_literals(block)
-    return lz4_block([(block[:4], 3, len(block) - 12), (block[-8:], 0, 0)])
+        return bytes(lz4_literals(block))
+    return bytes(lz4_block([(block[:4], 3, len(block) - 12), (block[-8:], 0, 0)]))
 
 
 def _zstd_raw(block: bytes) -> bytes:

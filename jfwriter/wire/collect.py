@@ -29,9 +29,7 @@ class Problems:
         )
 
 
-def flatten(
-    message: Mapping[object, object], limits: LimitSettings, problems: Problems
-) -> dict[str, object]:
+def flatten(message: Mapping[object, object], limits: LimitSettings, problems: Problems) -> dict[str, object]:
     """The fields of the top level and, below them, those of `user_data`; without nulls.
 
     `user_data` itself comes as a JSON-like value; text that holds a JSON object comes as that object. Text

@@ -13,8 +13,8 @@ from typing import Final
 from jfwriter.wire.mismatch import Mismatch, Said
 
 MAX_VALUES: Final = 1 << 16
-"""Values of one message's free-form data, names of entries included. A byte of the message can ask for seventy
-bytes of memory, and for a microsecond of the event loop."""
+"""Values of one message's free-form data, names of entries included. A byte of the message can ask for
+seventy bytes of memory, and for a microsecond of the event loop."""
 _MAX_DIGITS = 40
 _SURROGATES = range(0xD800, 0xE000)
 
@@ -51,15 +51,12 @@ def n_values(value: object) -> int:
     while waiting and n <= MAX_VALUES:
         container = waiting.pop()
         if isinstance(container, dict):
-            n += 2 * len(container)
-            inner = container.values()
-        elif isinstance(container, list | tuple):
             n += len(container)
-            inner = container
-        else:
-            continue
-        if n <= MAX_VALUES:
-            waiting += [item for item in inner if isinstance(item, dict | list | tuple)]
+            container = list(container.values())
+        if isinstance(container, list | tuple):
+            n += len(container)
+            if n <= MAX_VALUES:
+                waiting += [item for item in container if isinstance(item, dict | list | tuple)]
     return n
 
 

@@ -24,5 +24,5 @@ def held_bytes(message: Message) -> int:
     else:
         return 0
     arrays = (getattr(message, name) for name in names)
-    n_bytes = sum(array.nbytes for array in arrays if array is not None)
+    n_bytes: int = sum(array.nbytes for array in arrays if array is not None)
     return n_bytes if appendix is None else n_bytes + VALUE_BYTES * n_values(appendix)

@@ -1,9 +1,7 @@
 """What may come while a run is written, and what must come of it: one counter and one line of the log.
 
-Each intruder comes in the middle of run 1 of `tests.support.stream` (behind image 5 of ten, in two levels of tests:
-`tests/integration/test_intruders.py`), which must end complete, with the files of a run that nobody disturbed.
-Together with `MALFORMED` and `INSANE` of `tests.support.hostile` this is the table "Order and faults" of the
-stream's description and more.
+Each intruder comes in the middle of run 1 of `tests.support.stream`, behind image 5 of ten. The run must have
+the files of one that nobody disturbed (`tests/integration/test_intruders.py`, in process and over sockets).
 """
 
 from __future__ import annotations
@@ -12,13 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cbor2
 import numpy as np
 
 from tests.support import stream
 from tests.support.hostile import MALFORMED
-from tests.support.plain_dcu import compress, encode, image, typed_array
-from tests.support.wire_fields import smallest, tag
+from tests.support.plain_dcu import compress, encode, image
+from tests.support.wire_fields import tag
 
 NEXT_IMAGE = 6
 """Not yet written when an intruder comes."""
@@ -75,7 +72,10 @@ def _bad_payloads() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "a block of 4 GB", _packed(sound[:12] + b"\xff\xff\xff\xff" + sound[16:])
     yield "lz4 of block size 0", _packed(_header(n_raw, 0) + b"\0\0\0\1\0", "lz4")
     yield "plain pixels called bslz4", _packed(pixels.tobytes())
-    yield "pixels of half the size", {"data": {"default": tag(40, [SHAPE, tag(69, pixels.tobytes()[: n_raw // 2])])}}
+    yield (
+        "pixels of half the size",
+        {"data": {"default": tag(40, [SHAPE, tag(69, pixels.tobytes()[: n_raw // 2])])}},
+    )
     yield "pixels of twice the size", {"data": {"default": tag(40, [SHAPE, tag(69, pixels.tobytes() * 2)])}}
 
 
@@ -115,13 +115,27 @@ def _refused() -> Iterator[tuple[str, str, tuple[bytes, ...]]]:
     yield "an image of 10^6 x 10^6", "bad_field", (_image(**_packed(b"a", shape=(10**6, 10**6))),)
     yield "an image of 2^32 x 1", "bad_field", (_image(**_packed(b"a", shape=(2**32, 1))),)
     yield "an image of 0 x 0", "bad_field", (_image(**_packed(b"a", shape=(0, 0))),)
-    yield "17 channels", "bad_field", (_image(data={str(i): image(stream.pixels(0), None) for i in range(17)}),)
+    yield (
+        "17 channels",
+        "bad_field",
+        (_image(data={str(i): image(stream.pixels(0), None) for i in range(17)}),),
+    )
     yield "an algorithm that nobody knows", "bad_field", (_image(**_packed(b"a" * 20, "gzip")),)
     yield "data that is text", "bad_field", (_image(data="pixels"),)
     yield "data without channels", "bad_field", (_image(data={}),)
     yield "no data", "bad_field", (_image(data=None),)
-    start = {"type": "start", "series_id": 1, "series_unique_id": "series 1", "user_data": {"file_prefix": "run1"}}
-    for what, x, y in (("10^6 x 10^6", 10**6, 10**6), ("-1 x 1", -1, 1), ("infinity", float("inf"), 1), ("text", "8", 8)):
+    start = {
+        "type": "start",
+        "series_id": 1,
+        "series_unique_id": "series 1",
+        "user_data": {"file_prefix": "run1"},
+    }
+    for what, x, y in (
+        ("10^6 x 10^6", 10**6, 10**6),
+        ("-1 x 1", -1, 1),
+        ("infinity", float("inf"), 1),
+        ("text", "8", 8),
+    ):
         yield f"a start of {what}", "bad_field", (encode({**start, "image_size_x": x, "image_size_y": y}),)
     yield "a start whose prefix is a number", "bad_field", (
         encode({**start, "image_size_x": 1, "image_size_y": 1, "file_prefix": 5}),

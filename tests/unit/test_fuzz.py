@@ -55,7 +55,7 @@ def test_memory_ends_at_a_guard_page() -> None:
 def test_a_difference_between_the_scans_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     real = decoder.scan
     monkeypatch.setattr(decoder, "scan", lambda *arguments: real(*arguments) + 1)
-    with pytest.raises(AssertionError, match="compiled|well-formed"):
+    with pytest.raises(AssertionError, match=r"compiled|well-formed"):
         decoder.check(b"\xa0")
 
 
@@ -76,7 +76,8 @@ def test_a_wrong_pixel_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("data", "good"),
     [(b"", False), (b"\xa0", True), (b"\xa1\x00", False), (b"\x9f\xff", True), (b"\xbf\x00\xff", False),
-     (b"\x5f\x41a\xff", True), (b"\x5f\x61a\xff", False), (b"\xf8\x14", False), (b"\x1c", False), (b"\xff", False)],
+     (b"\x5f\x41a\xff", True), (b"\x5f\x61a\xff", False), (b"\xf8\x14", False), (b"\x1c", False),
+     (b"\xff", False)],
 )  # fmt: skip
 def test_the_grammar_of_the_rfc(data: bytes, good: bool) -> None:
     assert is_well_formed(data) == good
