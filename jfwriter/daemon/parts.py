@@ -16,6 +16,7 @@ from jfwriter.daemon.pull import Puller
 from jfwriter.daemon.republish import Republisher
 from jfwriter.daemon.root import Root
 from jfwriter.daemon.writer_thread import WriterThread
+from jfwriter.hdf5.storage import Storage
 from jfwriter.session.session import Session
 from jfwriter.settings import Settings
 
@@ -26,6 +27,7 @@ class Parts:
 
     settings: Settings
     root: Root
+    storage: Storage
     fatal: Fatal
     board: Board
     session: Session

@@ -41,7 +41,7 @@ def serve(settings: Settings) -> int:
     allocator = Allocator()
     allocator.keep_freed_memory()
     try:
-        root = Root(settings.files.root_dir)
+        root = Root(settings.files.root_dir, settings.files.root_guard)
         code, writer_is_stuck = asyncio.run(_main(settings, root, allocator))
     finally:
         handler.finish()

@@ -129,6 +129,9 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
         found.append(N_WRITERS_UNKNOWN)
     if board.every_second_is_missing and session.state is not SessionState.IDLE:
         found.append("every second image is missing: is a second receiver connected to the same socket?")
+    found += parts.storage.notices_of(board.serial)
+    if parts.storage.second_problem:
+        found.append(parts.storage.second_problem)
     stall_s = stalled_s(parts.writer.progress, now)
     if stall_s > STALL_WARNING_S:
         found.append(f"the storage has not answered for {stall_s:.0f} s")

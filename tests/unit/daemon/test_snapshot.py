@@ -51,6 +51,7 @@ class Daemon:
         self.parts = Parts(
             settings=rig.settings,
             root=rig.root,
+            storage=rig.storage,
             fatal=rig.fatal,
             board=rig.board,
             session=rig.session,
