@@ -56,7 +56,11 @@ class Stall:
     async def end(self) -> None:
         self.rig.disk.may_write.set()
         await self.rig.settled()
+        await eventually(self._is_over)
+
+    def _is_over(self) -> bool:
         self.look(0)
+        return not self.rig.session.obstacle
 
 
 @pytest_asyncio.fixture

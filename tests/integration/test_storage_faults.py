@@ -1,0 +1,221 @@
+"""The daemon on storage that fills up, fails, goes away or does not answer: real file systems and real errors.
+
+Each test ends with a run that is written whole, without a restart.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401 registers the bitshuffle filter for reading
+import numpy as np
+import pytest
+
+from tests.support import stream
+from tests.support.daemon import wait_for
+from tests.support.faulty_storage import FaultyStorage
+from tests.support.mounts import remount, tmpfs, unmount
+from tests.support.plain_dcu import PlainDcu
+from tests.support.service import Service
+
+LAYOUTS = {"only data": 0, "legacy": 1, "vds": 2, "integrated": 3}
+
+
+@pytest.fixture
+def dcu() -> Iterator[PlainDcu]:
+    with PlainDcu() as dcu:
+        yield dcu
+
+
+@dataclass
+class Faulty:
+    """A daemon whose storage fails on request; one for all tests of the module."""
+
+    service: Service
+    storage: FaultyStorage
+    dcu: PlainDcu
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+    directory = tmp_path_factory.mktemp("faulty")
+    root = directory / "root"
+    root.mkdir()
+    storage = FaultyStorage(directory)
+    with PlainDcu() as dcu, Service(root, "-H0", dcu.address, environment=storage.environment) as service:
+        yield Faulty(service.wait_until_ready(), storage, dcu)
+        assert service.end() == 0
+
+
+def config(directory: Path, text: str) -> str:
+    path = directory / "storage.toml"
+    path.write_text(text)
+    return f"--config={path}"
+
+
+def finished(service: Service, n_runs: int) -> dict[str, Any]:
+    """Wait for the end of the n-th run; how it ended."""
+    status: dict[str, Any] = {}
+
+    def is_over() -> bool:
+        status.update(service.status)
+        return bool(status["state"] == "idle" and sum(status["totals"]["runs"].values()) == n_runs)
+
+    wait_for(is_over)
+    last = status["last_run"]
+    assert last["images_received"] == last["images_written"] + sum(last["images_dropped"].values())
+    return dict(last)
+
+
+def assert_whole(root: Path, series_id: int, n_images: int) -> None:
+    with h5py.File(root / f"run{series_id}_master.h5") as file:
+        assert file["/entry/instrument/detector/detectorSpecific/nimages"][()] == n_images
+    rows = [
+        image
+        for path in sorted(root.glob(f"run{series_id}_data_*.h5"))
+        for image in h5py.File(path)["/entry/data/data"][()]
+    ]
+    np.testing.assert_array_equal(rows, [stream.pixels(i) for i in range(n_images)])
+
+
+def images_that_stand(root: Path) -> int:
+    """Rows of the files of run 1 under final names: each is a file that opens, and none a row too many."""
+    n_rows = 0
+    for path in sorted(root.glob("run1_*.h5")):
+        with h5py.File(path) as file:
+            if "data" in file["/entry/data"] and "_data_" in path.name:
+                n_rows += len(file["/entry/data/data"][()])
+    return n_rows
+
+
+def next_run_is_written(service: Service, dcu: PlainDcu, root: Path, n_runs: int = 2) -> None:
+    dcu.send(stream.run(9, n_images=6))
+    assert finished(service, n_runs)["outcome"] == "complete"
+    assert_whole(root, 9, 6)
+    assert service.end() == 0
+    assert "Traceback" not in service.log
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_full_disk(tmp_path: Path, dcu: PlainDcu, layout: str) -> None:
+    """The images before it can be read, no image is there that was not sent, and the next run is written."""
+    n_images = 2000
+    with tmpfs(tmp_path / "root", "size=400k") as root, Service(root, "-H0", dcu.address) as service:
+        service.wait_until_ready()
+        messages = stream.raw_run(1, n_images)
+        messages[0] = stream.start(
+            1, n_images, user_data={"images_per_file": 100, "file_format": LAYOUTS[layout]}
+        )
+        dcu.send(messages)
+        last = finished(service, 1)
+        assert last["outcome"] == "failed"
+        assert "no_space" in last["reasons"][0]
+        assert service.status["totals"]["runs_failed"] == {"no_space": 1}
+        assert images_that_stand(root) == last["images_written"]
+        for path in root.glob("*.tmp"):
+            with h5py.File(path) as file:
+                assert len(file["/entry/data/data"]) <= 100 or layout == "integrated"
+        for path in root.iterdir():
+            path.unlink()
+        next_run_is_written(service, dcu, root)
+
+
+def test_no_inode_left(tmp_path: Path, dcu: PlainDcu) -> None:
+    with tmpfs(tmp_path / "root", "size=4m,nr_inodes=5") as root, Service(root, "-H0", dcu.address) as service:
+        service.wait_until_ready()
+        dcu.send(stream.run(n_images=40))
+        last = finished(service, 1)
+        assert last["outcome"] == "failed"
+        assert "no_space" in last["reasons"][0]
+        assert images_that_stand(root) == last["images_written"] > 0
+        assert list(root.glob("*.tmp")) == []
+        for path in root.iterdir():
+            path.unlink()
+        next_run_is_written(service, dcu, root)
+
+
+def test_a_file_system_that_becomes_read_only(tmp_path: Path, dcu: PlainDcu) -> None:
+    with tmpfs(tmp_path / "root", "size=4m") as root, Service(root, "-H0", dcu.address) as service:
+        service.wait_until_ready()
+        messages = stream.run(n_images=12)
+        dcu.send(messages[:5])
+        service.wait_for_status(files_closed=1)
+        remount(root, "ro")
+        dcu.send(messages[5:])
+        last = finished(service, 1)
+        assert (last["outcome"], last["images_written"]) == ("failed", 4)
+        assert "read_only" in last["reasons"][0]
+        assert service.get("health")[0] == 503
+        dcu.send(stream.run(2, n_images=3))
+        assert "read-only" in finished(service, 2)["reasons"][0]
+        remount(root, "rw")
+        assert images_that_stand(root) == 4
+        next_run_is_written(service, dcu, root, 3)
+
+
+def test_a_root_that_is_unmounted_in_mid_run(tmp_path: Path, dcu: PlainDcu) -> None:
+    """Nothing goes into the empty mount point, be it between runs or within one."""
+    options = ("-H0", config(tmp_path, '[files]\nroot_guard = ".mounted"\n'), dcu.address)
+    with tmpfs(tmp_path / "root", "size=4m") as root:
+        (root / ".mounted").touch()
+        with Service(root, *options) as service:
+            service.wait_until_ready()
+            messages = stream.run(n_images=12)
+            dcu.send(messages[:7])
+            service.wait_for_status(nimages=6)
+            unmount(root)
+            dcu.send(messages[7:])
+            last = finished(service, 1)
+            assert last["outcome"] == "failed"
+            assert "root_gone" in last["reasons"][0]
+            dcu.send(stream.run(2, n_images=3))
+            assert "root" in finished(service, 2)["reasons"][0]
+            assert list(root.iterdir()) == []
+            assert service.get("health")[0] == 503
+            with tmpfs(root, "size=4m"):
+                (root / ".mounted").touch()
+                next_run_is_written(service, dcu, root, 3)
+
+
+@pytest.mark.parametrize(
+    ("operation", "number", "reason"),
+    [
+        ("create", errno.EIO, "io_error"),
+        ("create", errno.EDQUOT, "no_space"),
+        ("write", errno.EIO, "io_error"),
+        ("write", errno.EDQUOT, "no_space"),
+        ("write", errno.EROFS, "read_only"),
+        ("fsync", errno.EIO, "io_error"),
+        ("fsync", errno.ENOSPC, "no_space"),
+        ("close", errno.EIO, "io_error"),
+        ("rename", errno.EIO, "io_error"),
+        ("rename", errno.ENOSPC, "no_space"),
+    ],
+)
+def test_an_error_of_the_storage(faulty: Faulty, operation: str, number: int, reason: str) -> None:
+    """At the second data file: the first stays, the second never gets its name, the next run is written."""
+    service, storage, dcu = faulty.service, faulty.storage, faulty.dcu
+    root = service.root
+    for path in root.iterdir():
+        path.unlink()
+    n_before = sum(service.status["totals"]["runs"].values())
+    messages = stream.run(1, n_images=12)
+    dcu.send(messages[:5])
+    service.wait_for_status(state="writing", files_closed=1)
+    storage.fail(operation, "run1_data_000002", number)
+    dcu.send(messages[5:])
+    last = finished(service, n_before + 1)
+    storage.work()
+    assert (last["outcome"], last["images_written"], last["images_missing"]) == ("failed", 4, 8)
+    assert last["reasons"][0].startswith(f"{reason}: ")
+    assert images_that_stand(root) == 4
+    assert sorted(path.name for path in root.glob("*.h5")) == ["run1_data_000001.h5"]
+    dcu.send(stream.run(n_before + 20, n_images=6))
+    assert finished(service, n_before + 2)["outcome"] == "complete"
+    assert_whole(root, n_before + 20, 6)
+    assert "Traceback" not in service.log
