@@ -65,8 +65,7 @@ def shortages(plan: RunPlan, compression: Compression, rooms: Iterable[Room]) ->
     rooms = list(rooms)
     found = []
     n_free_bytes = sum(room.n_bytes for room in rooms)
-    share = LEAST_SHARE if compression.share is None else compression.share
-    n_bytes = int(n_images * raw_image_bytes(plan) * share)
+    n_bytes, share = expected_bytes(plan, compression), compression.share or LEAST_SHARE
     if n_bytes > n_free_bytes:
         basis = "at the least" if compression.share is None else f"at {share:.2g} of plain pixels, as before,"
         found.append(f"{n_images} images need {_size(n_bytes)} {basis} and {_size(n_free_bytes)} are free")
@@ -78,6 +77,12 @@ def shortages(plan: RunPlan, compression: Compression, rooms: Iterable[Room]) ->
                 f"the run needs {n_files} files, the file system has room for {n_free_files} (inodes)"
             )
     return found
+
+
+def expected_bytes(plan: RunPlan, compression: Compression) -> int:
+    """What the images that the start message announces for this writer will take; 0 if it announces none."""
+    share = compression.share or LEAST_SHARE
+    return int((_n_own_images(plan) or 0) * raw_image_bytes(plan) * share)
 
 
 def _n_own_images(plan: RunPlan) -> int | None:

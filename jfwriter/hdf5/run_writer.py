@@ -26,6 +26,7 @@ from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
 from jfwriter.hdf5.preflight import raw_image_bytes
 from jfwriter.hdf5.publish import PendingFile
+from jfwriter.hdf5.reserve import Reserve
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.storage import Storage
@@ -37,6 +38,10 @@ from jfwriter.settings import Settings
 from jfwriter.wire.messages import CalibrationMessage
 
 _log = logging.getLogger(__name__)
+
+
+HOPELESS = frozenset({"file_too_large", "read_only", "root_gone", "no_permission"})
+"""Failures after which no open file can be brought to its end."""
 
 
 class RunWriter:
@@ -62,6 +67,7 @@ class RunWriter:
         self._on_closed = on_closed
         self._directory: RunDirectory | None = None
         self._files: DataFiles | None = None
+        self._reserve: Reserve | None = None
         self._calibrations = Calibrations()
         self._original_numbers = OriginalNumbers()
         self._n_seen = 0
@@ -87,6 +93,7 @@ class RunWriter:
         if self._storage is None:
             self._storage = _storage(self._settings)
         self._directory = self._storage.open_directory(self._plan)
+        self._reserve = Reserve(self._directory.descriptor, self._storage.expected_bytes(self._plan))
         parts = FileParts(self._plan, self._directory, self._plugins, Scratch())
         raw_codec = Codec(self._settings.files.compress_raw_images)
         self._files = DataFiles(parts, raw_codec, self._file_closed)
@@ -144,8 +151,9 @@ class RunWriter:
         return self._report(order)
 
     def abandon(self) -> None:
-        """Let go of everything; published files stay, no other file gets its final name.
+        """Let go of everything; published files stay.
 
+        After a failure of the storage, data files that can be closed and published with what they hold are.
         What could not be published keeps its temporary name if it holds images. A second call does nothing.
         """
         if self._directory is None:
@@ -154,11 +162,17 @@ class RunWriter:
         if storage_works and not self._is_finished:
             self._failure = StorageError("abandoned", "the run was given up before its end")
         if self._files is not None:
+            if not storage_works:
+                storage_works = self._reserve is not None and self._reserve.release()
+                if self._failure is not None and self._failure.reason not in HOPELESS:
+                    self._files.close_as_they_are()
             self._losses.abandoned.update(self._files.unpublished())
             for name in self._files.abandon(storage_works=storage_works):
                 _log.warning(
                     "%s: what was written of an unfinished file stays in %s", self._plan.prefix, name
                 )
+        if self._reserve is not None:
+            self._reserve.release()
         self._directory.close()
         self._directory = None
 

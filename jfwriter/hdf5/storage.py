@@ -10,7 +10,7 @@ import logging
 from jfwriter.errors import RunRefused
 from jfwriter.hdf5.files_root import FilesRoot
 from jfwriter.hdf5.ownership import Ownership
-from jfwriter.hdf5.preflight import Compression, Room, shortages
+from jfwriter.hdf5.preflight import Compression, Room, expected_bytes, shortages
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.session.plan import RunPlan
 from jfwriter.settings import FilesSettings
@@ -60,6 +60,10 @@ class Storage:
             directory.close()
             raise
         return directory
+
+    def expected_bytes(self, plan: RunPlan) -> int:
+        """As `preflight.expected_bytes`."""
+        return expected_bytes(plan, self.compression)
 
     def notices_of(self, serial: int | None) -> tuple[str, ...]:
         """What a person should know of run `serial`; any thread."""
