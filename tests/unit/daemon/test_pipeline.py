@@ -251,6 +251,18 @@ async def test_what_waits_is_charged_and_what_is_dropped_is_not(rig: Rig) -> Non
     await rig.settled()
 
 
+async def test_free_form_data_is_charged_for_its_memory(rig: Rig) -> None:
+    rig.disk.may_write.clear()
+    rig.feed(stream.start(1), stream.image_message(0))
+    await eventually(lambda: rig.writer.progress.current)
+    before = rig.budget.used_bytes
+    greedy = stream.image_message(1, user_data=[[]] * 10_000)
+    rig.feed(greedy)
+    assert rig.budget.used_bytes - before > 50 * 10_000 + len(greedy)
+    rig.disk.may_write.set()
+    await rig.settled()
+
+
 async def test_a_flood_of_runs_is_charged_too(rig: Rig) -> None:
     rig.disk.may_write.clear()
     rig.feed(stream.start(0), stream.image_message(0, 0))
