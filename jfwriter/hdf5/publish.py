@@ -25,7 +25,11 @@ class PendingFile:
     """A file of the run that stands under `temporary_name` until `publish`. Writer thread only."""
 
     def __init__(self, directory: RunDirectory, name: str) -> None:
-        """Choose a temporary name for the final `name`; creates nothing."""
+        """Choose a temporary name for the final `name`; creates nothing.
+
+        Raises StorageError if the directory was moved out of the root.
+        """
+        directory.check_inside()
         self.name = name
         self.temporary_name = f"{name}.{secrets.token_hex(8)}.tmp"
         self._directory = directory
@@ -42,6 +46,7 @@ class PendingFile:
         the system's reason. The file then stays under its temporary name, which the error tells; only if
         the directory cannot be synced it stands under the final one.
         """
+        self._directory.check_inside()
         here = self._directory.descriptor
         renamed = False
         try:
@@ -68,7 +73,7 @@ class PendingFile:
         """Bring the file's bytes to disk; returns how many."""
         descriptor = os.open(
             self.temporary_name,
-            os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC,
+            os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
             dir_fd=self._directory.descriptor,
         )
         try:

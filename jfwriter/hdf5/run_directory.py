@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from jfwriter.errors import RunRefused
+from jfwriter.errors import RunRefused, StorageError
 from jfwriter.hdf5.faults import storage_error
 from jfwriter.hdf5.link_walk import Walk, open_step
+from jfwriter.hdf5.whereabouts import Identity, identity, lies_below
 from jfwriter.session.paths import LONGEST_TAIL, MAX_PATH_BYTES
 from jfwriter.session.plan import RunPlan
 
@@ -25,9 +26,12 @@ from jfwriter.session.plan import RunPlan
 class RunDirectory:
     """An open directory; `close` it, or use it in `with`. Writer thread only."""
 
-    def __init__(self, descriptor: int, parts: tuple[str, ...]) -> None:
+    def __init__(self, descriptor: int, parts: tuple[str, ...], root: str | Path, inside: Identity) -> None:
+        """`inside`: identity of the directory `root`."""
         self._descriptor = descriptor
         self._parts = parts
+        self._root = root
+        self._inside = inside
 
     @classmethod
     def open(cls, root: str | Path, plan: RunPlan) -> RunDirectory:
@@ -46,7 +50,7 @@ class RunDirectory:
             _check_names(walk.descriptor, root, plan, walk.missing)
             _check_access(walk.descriptor, plan)
             descriptor = _make(walk, plan)
-        directory = cls(descriptor, plan.directory)
+            directory = cls(descriptor, plan.directory, root, identity(walk.root))
         try:
             directory._refuse_conflicts(plan)
         except BaseException:
@@ -84,6 +88,20 @@ class RunDirectory:
     def exists(self, name: str) -> bool:
         """Whether anything stands at `name`, be it a link to nowhere."""
         return _mode(self._descriptor, name) is not None
+
+    def check_inside(self) -> None:
+        """Raises StorageError (reason "path") if somebody has moved the directory out of the root."""
+        if not lies_below(self._descriptor, self._inside):
+            raise StorageError("path", f"directory {_shown(self._parts)} was moved out of the root directory")
+
+    def has_moved(self) -> bool:
+        """Whether the way to this directory, as people know it, leads elsewhere by now, or nowhere."""
+        try:
+            with contextlib.closing(Walk(self._root)) as walk:
+                walk.descend(self._parts)
+                return bool(walk.missing) or identity(walk.descriptor) != identity(self._descriptor)
+        except (OSError, RunRefused):
+            return True
 
     def sync(self) -> None:
         """Bring the directory's entries to disk; raises OSError. Some file systems need and know no such."""
