@@ -16,7 +16,7 @@ from jfwriter.errors import FailRun, StorageError
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.verify import Counted, check_extents
-from jfwriter.hdf5.whereabouts import identity, lies_below
+from jfwriter.hdf5.whereabouts import lies_below, node
 from jfwriter.session.orders import Outcome
 from jfwriter.session.planning import make_plan
 from tests.support import messages
@@ -41,7 +41,7 @@ def test_where_a_directory_stands(root: Path, outside: Path) -> None:
     descriptor = os.open(root / "a" / "b", os.O_RDONLY | os.O_DIRECTORY)
     top = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        inside = identity(top)
+        inside = node(top)
         assert lies_below(top, inside)
         assert lies_below(descriptor, inside)
         (root / "a").rename(root / "c")
