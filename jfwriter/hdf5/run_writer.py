@@ -10,8 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-import h5py
-
 from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
@@ -21,6 +19,7 @@ from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.image_dataset import Scratch
 from jfwriter.hdf5.losses import Losses, base_name
 from jfwriter.hdf5.master_file import MasterContent, write_master
+from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
@@ -224,8 +223,7 @@ class RunWriter:
         pending = PendingFile(self._directory, name)
         try:
             with storage_faults(f"cannot create {name}"):
-                libver = master_libver(self._plan.format)
-                file = h5py.File(pending.path, "x", libver=libver, track_order=False, locking="best-effort")
+                file = new_file(pending.path, master_libver(self._plan.format))
             try:
                 content = self._content(files, order, n_images, self._losses.n_kept)
                 self._warn(write_master(file, self._plan, content))
