@@ -217,6 +217,26 @@ async def test_names_of_regions_and_of_the_appendix(
                 assert file["/entry/data/data"].shape[1:] == (stream.HEIGHT, stream.WIDTH)
 
 
+@pytest.mark.parametrize("file_format", [1, 2, 3])
+@pytest.mark.parametrize(("n_planned", "sent", "outcome"), [
+    (10, [], "incomplete"), (1, [0], "complete"), (10, [0], "incomplete"), (10, [9], "incomplete"),
+])  # fmt: skip
+async def test_runs_of_hardly_any_image(
+    rig: Rig, tmp_path: Path, file_format: int, n_planned: int, sent: list[int], outcome: str
+) -> None:
+    start = stream.start(1, n_planned, user_data={"file_format": file_format})
+    rig.feed(start, *(stream.image_message(i) for i in sent), stream.end(1, len(sent)))
+    await rig.settled()
+    (result,) = rig.told.announced
+    assert (result.outcome, result.images_written) == (outcome, len(sent))
+    with h5py.File(tmp_path / "root" / "run1_master.h5") as file:
+        n_images = max(sent, default=-1) + 1
+        assert file["/entry/instrument/detector/detectorSpecific/nimages"][()] == n_images
+        if sent and file_format > 1:
+            assert len(file["/entry/data/data"]) == n_images
+            np.testing.assert_array_equal(file["/entry/data/data"][-1], stream.pixels(sent[-1]))
+
+
 def stream_image() -> Any:
     return image(stream.pixels(0), None)
 

@@ -275,6 +275,19 @@ async def test_a_flood_of_runs_is_charged_too(rig: Rig) -> None:
     assert len(rig.told.announced) == 499
 
 
+async def test_another_version_of_the_interface_is_told(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for i, version in enumerate((None, 0x10, 0x10, 0x11, None)):
+        fields = {} if version is None else {"magic_number": version}
+        rig.feed(*stream.run(i + 1, n_images=1, **fields, from_the_future=[1, 2]))
+    await rig.settled()
+    assert [text for text in caplog.messages if "interface" in text] == [
+        "the sender's interface has version 0x10",
+        "the sender's interface has version 0x11; it was 0x10",
+    ]
+    assert rig.board.runs == {"complete": 5}
+
+
 async def test_fields_that_are_ignored_are_counted(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     rig.feed(stream.start(1, beam_center_x="left"))
     for i in range(3):
