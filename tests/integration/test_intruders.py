@@ -218,12 +218,11 @@ async def test_names_of_regions_and_of_the_appendix(
 
 
 @pytest.mark.parametrize("file_format", [1, 2, 3])
-@pytest.mark.parametrize(("n_planned", "sent", "outcome"), [
-    (10, [], "incomplete"), (1, [0], "complete"), (10, [0], "incomplete"), (10, [9], "incomplete"),
-])  # fmt: skip
+@pytest.mark.parametrize(("n_planned", "sent"), [(10, []), (1, [0]), (10, [0]), (10, [9])])
 async def test_runs_of_hardly_any_image(
-    rig: Rig, tmp_path: Path, file_format: int, n_planned: int, sent: list[int], outcome: str
+    rig: Rig, tmp_path: Path, file_format: int, n_planned: int, sent: list[int]
 ) -> None:
+    outcome = "complete" if len(sent) == n_planned else "incomplete"
     start = stream.start(1, n_planned, user_data={"file_format": file_format})
     rig.feed(start, *(stream.image_message(i) for i in sent), stream.end(1, len(sent)))
     await rig.settled()
