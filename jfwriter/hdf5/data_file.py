@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import h5py
+import numpy as np
+import numpy.typing as npt
 
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
@@ -106,6 +108,16 @@ class DataFile:
     def end_row(self) -> int:
         """One behind the last row that holds an image."""
         return max((images.end_row for images in self._images.values()), default=0)
+
+    def written_rows(self) -> npt.NDArray[np.bool_]:
+        """Which rows hold an image, up to the last one that does."""
+        main = next(iter(self._images.values()), None)
+        return np.zeros(0, np.bool_) if main is None else main.written_rows()
+
+    @property
+    def first_image(self) -> int:
+        """Number of the image of row 0."""
+        return self._first_image
 
     def image_ids(self) -> Iterable[int]:
         """The images that the file holds."""

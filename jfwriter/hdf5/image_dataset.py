@@ -104,6 +104,10 @@ class ImageDataset:
         """Does `row` hold an image?"""
         return row in self._written
 
+    def written_rows(self) -> npt.NDArray[np.bool_]:
+        """Which rows hold an image. [end_row]"""
+        return self._written.block(0, self.end_row)
+
     def write(self, row: int, payload: Payload) -> int:
         """Store an image, whose framing was checked, at `row`; returns the bytes stored.
 

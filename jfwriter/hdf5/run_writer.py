@@ -15,20 +15,23 @@ import h5py
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
-from jfwriter.hdf5.data_files import DataFiles
+from jfwriter.hdf5.data_files import LATE, DataFiles
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.image_dataset import Scratch
-from jfwriter.hdf5.losses import Losses, base_name
+from jfwriter.hdf5.image_statuses import ImageStatuses, n_in_files
+from jfwriter.hdf5.losses import Losses, base_name, with_missing
 from jfwriter.hdf5.master_file import MasterContent, write_master
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.run_ranges import with_images
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.verify import check_master
 from jfwriter.payload import Codec
+from jfwriter.session.ledger import Bits
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
 from jfwriter.session.plan import N_WRITERS_UNKNOWN, FileFormat, RunPlan
 from jfwriter.settings import Settings
@@ -95,8 +98,8 @@ class RunWriter:
             return 0
         try:
             return self._store(self._files, order)
-        except PayloadError:
-            self._losses.reject(order.image.image_id)
+        except PayloadError as error:
+            self._losses.reject(order.image.image_id, late=error.reason == LATE)
             raise
         except StorageError as error:
             self._losses.failed_with.add(order.image.image_id)
@@ -226,16 +229,20 @@ class RunWriter:
             self._reasons.append(f"{len(gone)} published files are gone, {base_name(gone[0])} first")
 
     def _content(self, files: DataFiles, order: FinishRun, n_images: int, n_written: int) -> MasterContent:
-        missing = self._losses.enter(order, self._plan.images_per_file).missing
+        order = self._entered(order)
+        missing = order.missing
         judged = files_judged(self._plan, n_images, files.stored_paths, missing)
+        outcome, reasons = self._verdict(order)
         return MasterContent(
             n_images=n_images,
             n_written=n_written if judged is None else None,
             files_judged=judged,
             written_at_s=time.time(),
-            outcome=order.outcome,
+            outcome=outcome,
+            reasons=reasons,
             end=order.end,
             missing=missing,
+            statuses=self._statuses(order, n_images),
             channels={name: image_format.dtype for name, image_format in files.formats.items()},
             datasets=(*self._plugins.configured(), *files.datasets.values()),
             stored_paths=files.stored_paths,
@@ -249,18 +256,14 @@ class RunWriter:
         return max(order.n_images, self._n_seen)
 
     def _report(self, order: FinishRun) -> RunReport:
-        order = self._losses.enter(order, self._plan.images_per_file)
-        reasons = [*self._reasons, *self._doubts(order)]
-        outcome = order.outcome
-        if self._failure is not None:
-            outcome = Outcome.FAILED
-            reasons.insert(0, f"{self._failure.reason}: {self._failure}")
-        elif reasons and outcome is Outcome.COMPLETE:
-            outcome = Outcome.INCOMPLETE
+        order = self._entered(order)
+        outcome, reasons = self._verdict(order)
+        statuses = self._statuses(order, self._n_images(order)) if self._plan.writes_files else None
         return RunReport(
             plan=self._plan,
             outcome=outcome,
-            reasons=(*reasons, *order.reasons),
+            reasons=reasons,
+            by_status={} if statuses is None else statuses.counts(),
             n_images=self._n_images(order),
             n_written=self._n_counted if self._files is None else self._losses.n_kept,
             missing=order.missing,
@@ -274,6 +277,35 @@ class RunWriter:
             n_calibrations_dropped=order.n_calibrations_dropped,
             failure="" if self._failure is None else self._failure.reason,
         )
+
+    def _entered(self, order: FinishRun) -> FinishRun:
+        """`order` with all that this writer was given and has not, and with what nobody knows the end of."""
+        order = self._losses.enter(order, self._plan.images_per_file)
+        if self._files is None:
+            return order
+        odd = self._statuses(order, self._n_images(order)).unexplained()
+        return with_missing(order, with_images((*order.missing, *odd), ()))
+
+    def _statuses(self, order: FinishRun, n_images: int) -> ImageStatuses:
+        """`order`: the completed one."""
+        return ImageStatuses(
+            n_images,
+            Bits() if self._files is None else self._files.written,
+            order,
+            self._losses.gone_rows(self._plan.images_per_file),
+            only_writer=self._plan.only_writer,
+        )
+
+    def _verdict(self, order: FinishRun) -> tuple[Outcome, tuple[str, ...]]:
+        """The session's verdict, lowered by what went wrong here. `order`: the completed one."""
+        reasons = [*self._reasons, *self._doubts(order)]
+        outcome = order.outcome
+        if self._failure is not None:
+            outcome = Outcome.FAILED
+            reasons.insert(0, f"{self._failure.reason}: {self._failure}")
+        elif outcome is Outcome.COMPLETE and (reasons or (order.missing and not order.gaps_are_wanted)):
+            outcome = Outcome.INCOMPLETE
+        return outcome, (*reasons, *order.reasons)
 
     def _doubts(self, order: FinishRun) -> list[str]:
         """`order`: the completed one."""
