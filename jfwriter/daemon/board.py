@@ -47,6 +47,8 @@ class Board:
 
         self.start: StartMessage | None = None
         """Of the run that is open, or refused and drained, or being finalized."""
+        self.implausible: tuple[str, ...] = ()
+        """What the latest start message says and cannot be."""
         self.plan: RunPlan | None = None
         """Of the same run; None if it was refused."""
         self.run_images_received = 0

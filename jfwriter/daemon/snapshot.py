@@ -149,6 +149,7 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
     found += [f"no sender at {source.address}" for source in parts.puller.sources if not source.n_connected]
     if board.run_bad_messages:
         found.append(f"{board.run_bad_messages} messages could not be decoded since the last start")
+    found += [f"not plausible: {text}" for text in board.implausible[:MAX_SHOWN_PROBLEMS]]
     found += _analysis_warnings(parts)
     found += _field_warnings(board.start.problems if board.start else (), board.run_ignored_fields)
     return found

@@ -86,7 +86,9 @@ def _blocks(n_images: int) -> Iterator[tuple[int, int]]:
 
 def _bounds(ranges: Iterable[Range]) -> Bounds:
     """First and one behind the last of ascending ranges. [r, 2]"""
-    return np.array(sorted(ranges), np.int64).reshape(-1, 2) + (0, 1)
+    bounds = np.array(sorted(ranges), np.int64).reshape(-1, 2)
+    bounds[:, 1] += 1
+    return bounds
 
 
 def _inside(bounds: Bounds, start: int, stop: int) -> Mask:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import h5py
 
@@ -258,12 +258,17 @@ class RunWriter:
     def _report(self, order: FinishRun) -> RunReport:
         order = self._entered(order)
         outcome, reasons = self._verdict(order)
-        statuses = self._statuses(order, self._n_images(order)) if self._plan.writes_files else None
+        by_status: Mapping[str, int] = {}
+        if self._plan.writes_files:
+            by_status = self._statuses(order, self._n_images(order)).counts()
+            if outcome is Outcome.COMPLETE and n_in_files(by_status) != self._losses.n_kept:
+                counted = f"{n_in_files(by_status)} images were written, the files have {self._losses.n_kept}"
+                outcome, reasons = Outcome.INCOMPLETE, (counted, *reasons)
         return RunReport(
             plan=self._plan,
             outcome=outcome,
             reasons=reasons,
-            by_status={} if statuses is None else statuses.counts(),
+            by_status=by_status,
             n_images=self._n_images(order),
             n_written=self._n_counted if self._files is None else self._losses.n_kept,
             missing=order.missing,

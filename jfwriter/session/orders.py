@@ -53,7 +53,7 @@ STATUS_OF: Mapping[DropReason, ImageStatus] = {
     DropReason.RUN_FAILED: ImageStatus.RUN_FAILED,
     DropReason.FILE_GONE: ImageStatus.FILE_GONE,
 }
-"""What an image of the run is called that was dropped; messages that belong to no place in it are counted only."""
+"""What an image of the run is called that was dropped; what has no place in the run is counted only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class RunReport:
     n_unexpected: int = 0
     n_calibrations_dropped: int = 0
     by_status: Mapping[str, int] = field(default_factory=dict)
-    """How many of the `n_images` images have which status (`ImageStatus.word`); none of which are left out."""
+    """How many of the `n_images` images have which status (`ImageStatus.word`)."""
     failure: str = ""
     """Outcome FAILED: the fixed word of what went wrong."""
     refused: bool = False

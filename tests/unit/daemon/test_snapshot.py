@@ -325,3 +325,16 @@ async def test_of_several_writers_nobody_knows_the_gaps(daemon: Daemon) -> None:
     daemon.rig.feed(stream.start(1, n_images=20, user_data=user), stream.image_message(5))
     status = status_of(daemon.parts)
     assert (status.images_missing, status.missing) == (None, [])
+
+
+async def test_what_cannot_be_true_is_told_at_once(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+    daemon.rig.feed(stream.start(1, detector_distance=120.0, count_time=2.0, frame_time=1.0))
+    daemon.rig.feed(stream.start(1, detector_distance=120.0, count_time=2.0, frame_time=1.0))
+    told = [text for text in status_of(daemon.parts).warnings if text.startswith("not plausible")]
+    assert told == [
+        "not plausible: detector_distance: 120 m; expected 0.001 to 60 m; is it in mm?",
+        "not plausible: count_time: 2 s; longer than the 1 s from image to image",
+    ]
+    assert caplog.text.count("detector_distance: 120 m") == 1
+    daemon.rig.feed(stream.start(2))
+    assert status_of(daemon.parts).warnings == []

@@ -18,9 +18,7 @@ IDS = st.integers(0, 20_000)
     start=st.integers(0, 12_000),
     length=st.integers(0, 12_000),
 )
-def test_marks_are_what_was_set_last(
-    marked: list[tuple[int, ImageStatus]], start: int, length: int
-) -> None:
+def test_marks_are_what_was_set_last(marked: list[tuple[int, ImageStatus]], start: int, length: int) -> None:
     marks = Marks()
     wanted = np.zeros(40_000, np.uint8)
     for image_id, status in marked:
