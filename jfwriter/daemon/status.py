@@ -90,6 +90,8 @@ class Input:
     """Messages of several parts: refused."""
     broken_connections: int
     """Connections that ended with a message over the size limit or an error of protocol."""
+    failed_handshakes: int
+    """Connections that were not made, because the CURVE keys do not fit or one side alone uses CURVE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Republishing:
     """Messages that nobody took: no consumer, or its queue was full."""
     waiting_bytes: int
     """Messages behind a start or end that is being tried."""
+    refused_connections: int
+    """Connections of programs without the right CURVE key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ class Announcements:
     """ZeroMQ address that subscribers connect to."""
     sent: int
     """Announcements made."""
+    refused_connections: int
+    """Connections of programs without the right CURVE key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +217,8 @@ class Totals:
     """Values that could not be stored as they were, of finished runs."""
     receiving_pauses: int
     """How often receiving stopped because the byte budget was used up."""
+    http_refused: dict[str, int]
+    """HTTP requests that were refused, and connections that were cut, by reason."""
 
 
 @dataclass(frozen=True, slots=True)

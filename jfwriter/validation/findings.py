@@ -7,6 +7,8 @@ import enum
 from collections import Counter
 from dataclasses import dataclass, field
 
+from jfwriter.printable import printable
+
 MAX_LINES = 20
 """Findings of one kind in one file that are kept word for word; the others are counted."""
 
@@ -85,8 +87,3 @@ class Report:
         names = ("run", "format", "n_images", "outcome", "n_files", "n_chunks", "n_checksums", "n_unpacked",
                  "n_problems")  # fmt: skip
         return {"ok": not self.n_problems} | {name: getattr(self, name) for name in names} | found
-
-
-def printable(text: str) -> str:
-    """Text that may come out of a file, fit for a terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
