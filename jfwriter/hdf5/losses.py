@@ -64,9 +64,12 @@ class Losses:
             self.late.add(image_id)
         self.n_rejected += 1
 
-    def look_for_gone(self, exists: Callable[[str], bool]) -> None:
-        """`exists` tells whether a file of this base name is there."""
-        self.gone = [file for file in self.published if not exists(base_name(file))]
+    def look_for_gone(self, size_of: Callable[[str], int | None]) -> None:
+        """`size_of` tells the size in bytes of the file of this base name, None if it is not there.
+
+        A file may have grown since (somebody added to it), but one that is smaller has lost something.
+        """
+        self.gone = [file for file in self.published if (size_of(base_name(file)) or 0) < file.size_bytes]
 
     @property
     def kept(self) -> list[ClosedFile]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from jfwriter.errors import RunRefused
+from jfwriter.errors import RunRefused, StorageError
 from jfwriter.hdf5.faults import storage_error
 from jfwriter.hdf5.link_walk import Walk, open_step
 from jfwriter.session.paths import LONGEST_TAIL, MAX_PATH_BYTES
@@ -54,6 +54,23 @@ class RunDirectory:
             raise
         return directory
 
+    @classmethod
+    def reopen(cls, root: str | Path, plan: RunPlan) -> RunDirectory:
+        """The directory of a run that was opened before, for what is added to it later; nothing is made.
+
+        Raises RunRefused as `open`, StorageError where it is not there any more.
+        """
+        failure = None
+        with contextlib.closing(Walk(root)) as walk:
+            try:
+                walk.descend(plan.directory)
+                if not walk.missing:
+                    return cls(_readable(walk), plan.directory)
+                failure = StorageError("not_found", f"directory {_shown(plan.directory)} is gone")
+            except OSError as error:
+                failure = storage_error(error, f"directory {_shown(plan.directory)} cannot be opened")
+        raise failure
+
     def __enter__(self) -> RunDirectory:
         return self
 
@@ -85,6 +102,14 @@ class RunDirectory:
         """Whether anything stands at `name`, be it a link to nowhere."""
         return _mode(self._descriptor, name) is not None
 
+    def size_of(self, name: str) -> int | None:
+        """Size in bytes of the regular file `name`, None if there is none (a link is none)."""
+        try:
+            status = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
     def sync(self) -> None:
         """Bring the directory's entries to disk; raises OSError. Some file systems need and know no such."""
         sync_directory(self._descriptor)
@@ -105,6 +130,8 @@ class RunDirectory:
             return
         if plan.write_master and self.exists(plan.master_name):
             yield plan.master_name
+        if plan.manifest and self.exists(plan.manifest_name):
+            yield plan.manifest_name
         if not plan.format.has_data_files:
             return
         n_files = None if plan.n_images_planned is None else plan.n_files(plan.n_images_planned)
@@ -133,10 +160,14 @@ def _make(walk: Walk, plan: RunPlan) -> int:
     try:
         for part in walk.missing:
             _make_step(walk, part, sync=plan.sync)
-        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=walk.descriptor)
+        return _readable(walk)
     except OSError as error:
         failure = storage_error(error, f"directory {_shown(plan.directory)} cannot be made or opened")
     raise failure
+
+
+def _readable(walk: Walk) -> int:
+    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=walk.descriptor)
 
 
 def _make_step(walk: Walk, part: str, *, sync: bool) -> None:

@@ -9,11 +9,13 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import h5py
 
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
+from jfwriter.hdf5.checksums import promised_checksums
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import LATE, DataFiles
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
@@ -21,6 +23,7 @@ from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.image_dataset import Scratch
 from jfwriter.hdf5.image_statuses import ImageStatuses, n_in_files
 from jfwriter.hdf5.losses import Losses, base_name, with_missing
+from jfwriter.hdf5.manifest import write_manifest
 from jfwriter.hdf5.master_file import MasterContent, write_master
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.plugin import ImagePlugin
@@ -29,7 +32,7 @@ from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.run_ranges import with_images
 from jfwriter.hdf5.shared_run import files_judged
-from jfwriter.hdf5.verify import check_master
+from jfwriter.hdf5.verify import check_links, check_master
 from jfwriter.payload import Codec
 from jfwriter.session.ledger import Bits
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
@@ -137,7 +140,7 @@ class RunWriter:
         if self._failure is not None:
             _log.error("run %s failed: %s", self._plan.prefix, self._failure)
         self.abandon()
-        return self._report(order)
+        return self._with_manifest(self._report(order))
 
     def abandon(self) -> None:
         """Let go of everything; published files stay, no other file gets its final name.
@@ -186,6 +189,8 @@ class RunWriter:
         self._look_for_gone()
         if self._plan.write_master and self._plan.format.has_master:
             self._write_master(files, order, n_images)
+            self._look_at_master()
+        self._look_for_gone()
 
     def _finish_single_file(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
         if not files.is_open(0):
@@ -196,6 +201,7 @@ class RunWriter:
             self._warn(write_master(file.h5, self._plan, content))
 
         files.close(0, n_images, describe)
+        self._look_for_gone()
 
     def _write_master(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
         assert self._directory is not None  # noqa: S101 opened with the files
@@ -215,18 +221,31 @@ class RunWriter:
                     file.close()
             has_images = self._plan.format is FileFormat.NXmxVDS and n_images > 0
             check_master(pending.path, name, n_images, has_images=has_images)
+            rows = {base_name(file): file.n_rows for file in self._losses.kept}
+            check_links(pending.path, name, rows, self._plan.n_files(n_images))
         except BaseException:
             pending.discard()
             raise
         self._master_bytes = pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
 
     def _look_for_gone(self) -> None:
-        """Files that somebody took away while the run went on: their images count as dropped."""
+        """Files that somebody took away or cut off while the run went on: their images count as dropped."""
         assert self._directory is not None  # noqa: S101 opened with the files
-        self._losses.look_for_gone(self._directory.exists)
+        before = len(self._losses.gone)
+        self._losses.look_for_gone(self._directory.size_of)
         gone = self._losses.gone
-        if gone:
-            self._reasons.append(f"{len(gone)} published files are gone, {base_name(gone[0])} first")
+        if len(gone) > before:
+            self._reasons.append(
+                f"{len(gone)} published files are gone or cut off, {base_name(gone[0])} first"
+            )
+
+    def _look_at_master(self) -> None:
+        """Does the master stand under its final name? Raises StorageError."""
+        assert self._directory is not None  # noqa: S101 opened with the files
+        name = self._plan.master_name
+        found = self._directory.size_of(name)
+        if found != self._master_bytes:
+            raise StorageError("read_back", f"{name} has {found} bytes, not {self._master_bytes} as written")
 
     def _content(self, files: DataFiles, order: FinishRun, n_images: int, n_written: int) -> MasterContent:
         order = self._entered(order)
@@ -244,7 +263,7 @@ class RunWriter:
             missing=missing,
             statuses=self._statuses(order, n_images),
             channels={name: image_format.dtype for name, image_format in files.formats.items()},
-            datasets=(*self._plugins.configured(), *files.datasets.values()),
+            datasets=(*self._plugins.configured(), *promised_checksums(self._plan), *files.datasets.values()),
             stored_paths=files.stored_paths,
             image_groups=files.image_groups,
             calibrations=self._calibrations.messages,
@@ -282,6 +301,18 @@ class RunWriter:
             n_calibrations_dropped=order.n_calibrations_dropped,
             failure="" if self._failure is None else self._failure.reason,
         )
+
+    def _with_manifest(self, report: RunReport) -> RunReport:
+        """Write the manifest if it is wanted; a run whose manifest is missing is not complete."""
+        if not self._plan.manifest or self._files is None:
+            return report
+        root, written_at_s = self._settings.files.root_dir, time.time()
+        problem = write_manifest(root, report, self._losses.kept, self._master_bytes, written_at_s)
+        if not problem:
+            return replace(report, manifest="/".join((*self._plan.directory, self._plan.manifest_name)))
+        _log.error("%s: no manifest: %s", self._plan.prefix, problem)
+        outcome = Outcome.INCOMPLETE if report.outcome is Outcome.COMPLETE else report.outcome
+        return replace(report, outcome=outcome, reasons=(*report.reasons, f"no manifest: {problem}"))
 
     def _entered(self, order: FinishRun) -> FinishRun:
         """`order` with all that this writer was given and has not, and with what nobody knows the end of."""

@@ -150,6 +150,8 @@ class RunReport:
     missing: tuple[Range, ...]
     files: tuple[str, ...] = ()
     """Final names relative to the root, data files first, the master last."""
+    manifest: str = ""
+    """Final name of the manifest relative to the root; empty if there is none."""
     written_bytes: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, int] = field(default_factory=dict)

@@ -231,7 +231,7 @@ def test_a_published_file_that_is_taken_away(make_run: MakeRun) -> None:
     report = run.finish(5)
     assert report.outcome is Outcome.INCOMPLETE
     assert report.reasons == (
-        "1 published files are gone, scan1_data_000001.h5 first",
+        "1 published files are gone or cut off, scan1_data_000001.h5 first",
         "4 images missing: 0-3",
     )
     assert (report.n_written, report.missing, report.dropped) == (1, ((0, 3),), {"file_gone": 4})
