@@ -15,6 +15,7 @@ from jfwriter.hdf5.faults import storage_error
 from jfwriter.hdf5.losses import base_name
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.storage import Storage
 from jfwriter.nexus import times
 from jfwriter.session.orders import ClosedFile, RunReport
 from jfwriter.session.plan import RunPlan
@@ -26,7 +27,11 @@ MAX_RANGES = 10_000
 
 
 def write_manifest(
-    root: str, report: RunReport, files: Sequence[ClosedFile], master_bytes: int | None, written_at_s: float
+    storage: Storage,
+    report: RunReport,
+    files: Sequence[ClosedFile],
+    master_bytes: int | None,
+    written_at_s: float,
 ) -> str:
     """Write the manifest of a finished run; returns why that was impossible, empty if it was not.
 
@@ -36,7 +41,7 @@ def write_manifest(
     plan = report.plan
     content = json.dumps(manifest(report, files, master_bytes, written_at_s), indent=1).encode() + b"\n"
     try:
-        with RunDirectory.reopen(root, plan) as directory:
+        with RunDirectory.reopen(storage.first, plan, storage.ownership) as directory:
             _publish(directory, plan, content)
     except FailRun as error:
         return str(error)
