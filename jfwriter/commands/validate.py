@@ -70,16 +70,26 @@ def lines(report: Found) -> Iterator[str]:
 
 
 def _summary(report: Found) -> str:
-    n_images = "an unknown number of" if report["n_images"] is None else report["n_images"]
-    parts = [f"{report['format']}, {n_images} images, {report['n_files']} files, {report['n_chunks']} chunks"]
+    n_images = report["n_images"]
+    images = "an unknown number of images" if n_images is None else _count(n_images, "image")
+    parts = [
+        str(report["format"]),
+        images,
+        _count(report["n_files"], "file"),
+        _count(report["n_chunks"], "chunk"),
+    ]
     if report["n_unpacked"]:
         parts.append(f"{report['n_unpacked']} unpacked")
     if report["n_checksums"]:
-        parts.append(f"{report['n_checksums']} checksums")
+        parts.append(_count(report["n_checksums"], "checksum"))
     if report["outcome"]:
         parts.append(str(report["outcome"]))
-    parts.append(f"{report['n_problems']} problems")
+    parts.append(_count(report["n_problems"], "problem"))
     return ", ".join(parts)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _finding(found: Found) -> Finding:

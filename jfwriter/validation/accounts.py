@@ -138,7 +138,7 @@ def _verdict(name: str, missing: Mask | None, status: safe.Vector | None, report
         report.note(Check.STATUS, name, f"the writer called the run {report.outcome}")
     if missing is None or not missing.any():
         return
-    report.note(Check.STATUS, name, f"{_shown(missing)} missing, as the master says")
+    report.note(Check.STATUS, name, f"{shown_images(missing)} missing, as the master says")
     wanted = status is not None and bool((status[missing] == ImageStatus.REJECTED_BY_SENDER).all())
     if report.outcome == "complete" and not wanted:
         report.problem(Check.STATUS, name, "the run is called complete, and images of it are missing")
@@ -146,10 +146,11 @@ def _verdict(name: str, missing: Mask | None, status: safe.Vector | None, report
 
 def _differ(wrong: Mask, text: str, name: str, report: Report) -> None:
     if wrong.any():
-        report.problem(Check.STATUS, name, f"{_shown(wrong)}: {text}", int(np.flatnonzero(wrong)[0]))
+        report.problem(Check.STATUS, name, f"{shown_images(wrong)}: {text}", int(np.flatnonzero(wrong)[0]))
 
 
-def _shown(images: Mask) -> str:
+def shown_images(images: Mask) -> str:
+    """How many images, and which: the first ranges."""
     found = ranges(np.flatnonzero(images))
     shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found[:_SHOWN])
     more = f" and {len(found) - _SHOWN} more ranges" if len(found) > _SHOWN else ""

@@ -7,12 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from jfwriter.compression import filters  # noqa: F401 registers the HDF5 filters
 from jfwriter.reader.contents import DETECTOR_SPECIFIC, IMAGES
 from jfwriter.reader.fields import TROUBLE, attribute_of, dataset_at, short
 from jfwriter.validation import safe
-from jfwriter.validation.accounts import Mask, check_accounts, check_manifest, images_in_files
+from jfwriter.validation.accounts import (
+    Mask,
+    check_accounts,
+    check_manifest,
+    images_in_files,
+    shown_images,
+)
 from jfwriter.validation.data_file import (
     Expected,
     FileFacts,
@@ -82,6 +89,8 @@ def _alone(path: Path, options: Options, report: Report) -> None:
                 check_description(file, path.name, facts.n_rows, facts.shape, report)
                 check_accounts(file, path.name, facts.n_rows, [facts], report)
             report.n_images = None if facts is None else facts.n_rows
+            if report.format == "data file" and facts is not None:
+                _note_gaps(facts, report)
     except TROUBLE as error:
         report.problem(Check.FILE, path.name, f"cannot be read: {short(error)}")
 
@@ -230,7 +239,18 @@ def _data_files_alone(target: Target, options: Options, report: Report) -> None:
         if found is not None:
             facts.append(found)
             at += found.n_rows
+            _note_gaps(found, report)
+    if facts:
+        report.n_images = at
     _alike(facts, report)
+
+
+def _note_gaps(file: FileFacts, report: Report) -> None:
+    """Without a master nobody else says which rows hold no image."""
+    if file.written is not None and not file.written.all():
+        gaps = np.zeros(file.first_image + file.n_rows, np.bool_)
+        gaps[file.first_image :] = ~file.written
+        report.note(Check.STATUS, file.name, f"{shown_images(gaps)} missing: rows with fill values")
 
 
 def _unfinished(target: Target, report: Report) -> None:
