@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import h5py
-
 from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.checksums import promised_checksums
@@ -25,6 +23,8 @@ from jfwriter.hdf5.image_statuses import ImageStatuses, n_in_files
 from jfwriter.hdf5.losses import Losses, base_name, with_missing
 from jfwriter.hdf5.manifest import write_manifest
 from jfwriter.hdf5.master_file import MasterContent, write_master
+from jfwriter.hdf5.master_links import check_links
+from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
@@ -35,7 +35,7 @@ from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.run_ranges import with_images
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.storage import Storage
-from jfwriter.hdf5.verify import check_links, check_master
+from jfwriter.hdf5.verify import check_master
 from jfwriter.payload import Codec
 from jfwriter.session.ledger import Bits
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
@@ -148,6 +148,7 @@ class RunWriter:
         if self._files is not None and self._failure is None:
             try:
                 self._finish_files(self._files, order)
+                self._look_where_it_is()
                 self._is_finished = True
             except StorageError as error:
                 self._failure = StorageError(error.reason, str(error))
@@ -232,8 +233,7 @@ class RunWriter:
         pending = PendingFile(self._directory, name)
         try:
             with storage_faults(f"cannot create {name}"):
-                libver = master_libver(self._plan.format)
-                file = h5py.File(pending.path, "x", libver=libver, track_order=False, locking="best-effort")
+                file = new_file(pending.path, master_libver(self._plan.format))
             try:
                 content = self._content(files, order, n_images, self._losses.n_kept)
                 self._warn(write_master(file, self._plan, content))
@@ -269,6 +269,13 @@ class RunWriter:
         found = self._directory.size_of(name)
         if found != self._master_bytes:
             raise StorageError("read_back", f"{name} has {found} bytes, not {self._master_bytes} as written")
+
+    def _look_where_it_is(self) -> None:
+        """A directory that is moved during the run takes its files along; their names have been told."""
+        if self._directory is not None and self._directory.has_moved():
+            self._reasons.append(
+                "the directory of the run was moved or replaced: its files are where it is now"
+            )
 
     def _content(self, files: DataFiles, order: FinishRun, n_images: int, n_written: int) -> MasterContent:
         order = self._entered(order)

@@ -5,7 +5,11 @@ After "no space left" HDF5 may close a file without complaint whose extents coun
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import h5py
@@ -14,8 +18,6 @@ from jfwriter.errors import StorageError
 from jfwriter.hdf5.faults import storage_faults
 
 REASON = "read_back"
-MAX_OPENED = 16
-"""Data files that are opened through a master that is checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,9 @@ def check_extents(path: str, name: str, counted: Counted) -> None:
     """
     found: dict[str, int] = {}
     chunks: dict[str, int] = {}
-    with storage_faults(f"cannot read {name} back"), h5py.File(path, "r", locking="best-effort") as file:
+    with storage_faults(f"cannot read {name} back"), opened(path) as file:
         for dataset in (*counted.datasets, *counted.images):
-            found[dataset] = _n_rows(file, dataset)
+            found[dataset] = n_rows_of(file, dataset)
         for dataset in counted.images:
             chunks[dataset] = h5py.h5d.open(file.id, dataset.encode()).get_num_chunks()
     for dataset, n_found in found.items():
@@ -56,56 +58,32 @@ def check_master(path: str, name: str, n_images: int, *, has_images: bool) -> No
     Raises StorageError as `check_extents`.
     """
     n_rows = None
-    with storage_faults(f"cannot read {name} back"), h5py.File(path, "r", locking="best-effort") as file:
+    with storage_faults(f"cannot read {name} back"), opened(path) as file:
         n_found = int(file["/entry/instrument/detector/detectorSpecific/nimages"][()])
         if has_images:
-            n_rows = _n_rows(file, "/entry/data/data")
+            n_rows = n_rows_of(file, "/entry/data/data")
     if n_found != n_images:
         raise StorageError(REASON, f"{name}: nimages reads back as {n_found}, not {n_images}")
     if n_rows is not None and n_rows != n_images:
         raise StorageError(REASON, f"{name}: /entry/data/data reads back with {n_rows} rows, not {n_images}")
 
 
-def check_links(path: str, name: str, files: Mapping[str, int], n_files: int) -> None:
-    """The master at `path`, to be called `name`, finds its images in the published data files.
-
-    `files`: base name -> rows of those of this writer; `n_files` that the run has in all. Every link or
-    virtual source must name a file of the run; some of them (`_some`) are opened as a reader of the master
-    would open them. Raises StorageError as `check_extents`.
-    """
-    named: list[str] = []
-    found: dict[str, int] = {}
-    with storage_faults(f"cannot read {name} back"), h5py.File(path, "r", locking="best-effort") as file:
-        data = file["/entry/data"]
-        if "data" in data:
-            named = [source.file_name.replace("%%", "%") for source in data["data"].virtual_sources()]
-        else:
-            named = [data.get(link, getlink=True).filename for link in data]
-        for number, data_file in _some(named):
-            if data_file in files and "data" not in data:
-                found[data_file] = int(data[f"data_{number + 1:06d}"].shape[0])
-            elif data_file in files:
-                beside = f"{path.rpartition('/')[0]}/{data_file}"
-                with h5py.File(beside, "r", locking="best-effort") as source:
-                    found[data_file] = _n_rows(source, "/entry/data/data")
-    if len(set(named)) != n_files or not set(files) <= set(named):
-        lacking = ", ".join(sorted(set(files) - set(named))[:3])
-        text = f"{name}: refers to {len(set(named))} data files of {n_files}" + f", not to {lacking}" * bool(
-            lacking
-        )
-        raise StorageError(REASON, text)
-    for data_file, n_rows in found.items():
-        if n_rows != files[data_file]:
-            text = f"{name}: finds {n_rows} images in {data_file}, which has {files[data_file]}"
-            raise StorageError(REASON, text)
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[h5py.File]:
+    """A regular file, and no link to one: others may write to the directory, and a pipe would never open."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file any more")
+        # By name: HDF5 asks for the real path of what is a link, and /proc's are links.
+        with h5py.File(path, "r", locking="best-effort") as file:
+            if not os.path.samestat(os.fstat(file.id.get_vfd_handle()), status):
+                raise OSError(errno.EINVAL, "it was exchanged")
+            yield file
+    finally:
+        os.close(descriptor)
 
 
-def _some(names: Sequence[str]) -> list[tuple[int, str]]:
-    """The first, the last and some between: opening thousands of files once more would take seconds."""
-    step = max(1, len(names) // MAX_OPENED)
-    chosen = sorted({*range(0, len(names), step), len(names) - 1}) if names else []
-    return [(number, names[number]) for number in chosen]
-
-
-def _n_rows(file: h5py.File, path: str) -> int:
+def n_rows_of(file: h5py.File, path: str) -> int:
     return int(h5py.h5d.open(file.id, path.encode()).shape[0])

@@ -12,7 +12,7 @@ import pytest
 
 from jfwriter.errors import StorageError
 from jfwriter.hdf5 import master_file, virtual_datasets
-from jfwriter.hdf5.verify import check_links
+from jfwriter.hdf5.master_links import check_links
 from jfwriter.session.orders import Outcome
 from tests.support.writer_run import Run
 
