@@ -16,8 +16,8 @@ def check_links(path: str, name: str, files: Mapping[str, int], n_files: int) ->
     """The master at `path`, to be called `name`, finds its images in the published data files.
 
     `files`: base name -> rows of those of this writer; `n_files` that the run has in all. Every link or
-    virtual source must name a file of the run; some of them (`_some`) are looked for beside the master, as its
-    readers do. Raises StorageError as `check_extents`.
+    virtual source must name a file of the run; some of them (`_some`) are looked for beside the master, as
+    its readers do. Raises StorageError as `check_extents`.
     """
     found: dict[str, int] = {}
     with storage_faults(f"cannot read {name} back"):
