@@ -92,7 +92,7 @@ def test_what_was_written_is_sound(layout: str, scenario: Scenario, tmp_path: Pa
         return
     report = checked(finished.folder)
     assert [found.line() for found in report.problems] == []
-    assert report.format == layout
+    assert report.format == layout or not scenario.sent  # an empty master does not tell its layout
     assert report.n_unpacked == report.n_chunks
     assert report.n_chunks >= len(set(scenario.sent))
     if finished.has_master:
@@ -344,7 +344,7 @@ def test_shared_runs_are_judged_by_their_own_images(tmp_path: Path) -> None:
     report = checked(tmp_path)
     assert [found.line() for found in report.problems] == []
     with h5py.File(tmp_path / "run_master.h5") as file:
-        assert file[f"{DETECTOR}/image_status"][()].tolist() == [1, 1, 12, 12, 1, 1, 12, 12]
+        assert file[f"{DETECTOR}/image_status"][()].tolist() == [1, 1, 12, 12, 1, 0, 12, 12]
     (tmp_path / "run_data_000002.h5").unlink()
     assert problems(tmp_path) == ["run_data_000002.h5: the master needs this file: it is not there"]
 
@@ -403,16 +403,16 @@ def test_names_from_files_cannot_move_the_cursor() -> None:
     assert report.problems[0].line() == r"a\x1b[2Jb: text\nline"
 
 
-def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status = main(["validate", str(folder), "--deep"])
+def test_the_command(vds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["validate", str(vds), "--deep"])
     out = capsys.readouterr().out
     assert status == 1
     assert "far outside a detector of 40" in out
     assert "note     run_master.h5: 1 image (6) missing, as the master says" in out
-    with h5py.File(master(folder), "r+") as file:
+    with h5py.File(master(vds), "r+") as file:
         for name in ("beam_center_x", "beam_center_y"):
             file[f"/entry/instrument/detector/{name}"][()] = 10.0
-    assert main(["validate", str(folder / "run"), str(master(folder)), "--deep", "--json"]) == 0
+    assert main(["validate", str(vds / "run"), str(master(vds)), "--deep", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["ok"]
     assert [found["n_unpacked"] for found in told["runs"]] == [10, 10]
