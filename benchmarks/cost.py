@@ -31,7 +31,7 @@ from jfwriter.bench.stream import SIZES, MessageRing, run_options
 from jfwriter.simulator import SimulatedRun
 
 RECORD = Path(__file__).with_name("cost.json")
-N_BEFORE, N_COUNTED = 100, 500
+N_BEFORE, N_COUNTED = 50, 300
 """All in one data file; what happens once for each block of rows happens often enough."""
 TOLERANCE = 0.03
 """Share that counts as more. Repeats differ by 0.002, see README.md here."""
