@@ -2,9 +2,9 @@
 
     python -m benchmarks.whole [--rounds N]
 
-`crc32` is the checksum of one chunk of 1.5 MB beside zlib's; `stored with crc32` are image chunks in a file in
-memory beside the same without. `statuses` is the vector of a million images, made and written; `framing` and
-`deep` are `jfwriter validate` on a run of 4M images, in the time that reading its bytes takes.
+`crc32` is the checksum of one chunk of 1.5 MB beside zlib's; `stored with crc32` are image chunks in a file
+in memory beside the same without. `statuses` is the vector of a million images, made and written; `framing`
+and `deep` are `jfwriter validate` on 4M images beside the reading of their bytes.
 """
 
 from __future__ import annotations
@@ -127,10 +127,8 @@ def _validate(folder: Path, n_rounds: int) -> None:
         n_rounds,
     )
     for name in ("framing", "deep"):
-        speed = spread([raw_bytes / seconds / 1e9 for seconds in found.seconds[name]])
-        print(
-            f"validate, {name}: {found.ratio(name, 'read')} of the speed of reading; {speed} GB/s of pixels"
-        )
+        ratio, speed = found.ratio(name, "read"), spread([raw_bytes / s / 1e9 for s in found.seconds[name]])
+        print(f"validate, {name}: {ratio} of the speed of reading; {speed} GB/s of pixels")
 
 
 if __name__ == "__main__":
