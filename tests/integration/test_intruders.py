@@ -75,8 +75,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def unharmed(root: Path, files: dict[str, bytes] | None = None) -> dict[str, bytes | str]:
-    """The data files byte by byte, and the master without what its run is said to have met: of the files below
-    `root`, or of `files`."""
+    """Data files byte by byte, and the master without what its run is said to have met."""
     found: dict[str, bytes | str] = {}
     for name, data in (contents(root) if files is None else files).items():
         found[name] = data
