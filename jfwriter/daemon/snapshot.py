@@ -35,6 +35,7 @@ def status_of(parts: Parts) -> Status:
         socket_number=start.socket_number if start else None,
         format=board.plan.format.name if start and board.plan else None,
         nimages=progress.n_written if progress.serial == board.serial else 0,
+        images_synced=progress.synced.n_images if progress.serial == board.serial else 0,
         images_expected=(start.number_of_images or None) if start else None,
         images_received=board.run_images_received,
         images_unexpected=session.n_unexpected,
@@ -129,9 +130,12 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
         found.append(N_WRITERS_UNKNOWN)
     if board.every_second_is_missing and session.state is not SessionState.IDLE:
         found.append("every second image is missing: is a second receiver connected to the same socket?")
-    stall_s = stalled_s(parts.writer.progress, now)
+    progress = parts.writer.progress
+    stall_s = stalled_s(progress, now)
     if stall_s > STALL_WARNING_S:
         found.append(f"the storage has not answered for {stall_s:.0f} s")
+    if progress.synced.problem:
+        found.append(f"a crash would lose images of this run: {progress.synced.problem}")
     if parts.puller.paused:
         found.append("receiving is paused: the byte budget is used up, the storage is too slow")
     found += [f"no sender at {source.address}" for source in parts.puller.sources if not source.n_connected]

@@ -235,6 +235,8 @@ class Status:
     """`NXmxLegacy`, `NXmxVDS`, `NXmxIntegrated`, `NXmxOnlyData` or `NoFileWritten`."""
     nimages: int
     """Images written."""
+    images_synced: int
+    """Of these, images that the journal knows to be on the disk: no crash loses them."""
     images_expected: int | None
     """`number_of_images` of the start message."""
     images_received: int

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from jfwriter.compression.filters import filter_for
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
+from jfwriter.hdf5.file_facts import to_json
 from jfwriter.hdf5.image_dataset import ImageFormat
 from jfwriter.hdf5.master_file import UNKNOWN_PIXELS
 from jfwriter.hdf5.plugin import StoredDataset
@@ -108,7 +109,12 @@ class DataFiles:
         if before_seal is not None:
             before_seal(file, filled)
         file.seal()
+        journal = self._parts.journal
+        if journal is not None:
+            journal.closing(to_json(file.facts(self._parts.original_numbers)))
         size_bytes = file.publish()
+        if journal is not None:
+            journal.closed(file_index)
         del self._open[file_index]
         self._closed.add(file_index)
         self.sizes_bytes[file.name] = size_bytes
@@ -141,16 +147,18 @@ class DataFiles:
     def open_empty(self, file_index: int, *, with_images: bool = True) -> None:
         """Open a file of which no image came; `with_images` False: nor will it have a row."""
         formats = self.formats or self._unseen_formats()
-        self._open[file_index] = self._new(file_index, formats if with_images else {})
+        self._open[file_index] = self._new(file_index, formats if with_images else {}, for_images=False)
 
     def abandon(self, *, storage_works: bool) -> list[str]:
         """Close all without publishing; returns the temporary names of those that hold images."""
         kept = []
         while self._open:
-            _, file = self._open.popitem()
+            file_index, file = self._open.popitem()
             name = file.abandon(storage_works=storage_works)
             if name is not None:
                 kept.append(name)
+            elif self._parts.journal is not None:
+                self._parts.journal.drop_file(file_index)
         return kept
 
     def unpublished(self) -> Iterator[int]:
@@ -170,13 +178,13 @@ class DataFiles:
             self.formats = formats
         return file
 
-    def _new(self, file_index: int, formats: Formats) -> DataFile:
+    def _new(self, file_index: int, formats: Formats, *, for_images: bool = True) -> DataFile:
         name = self._plan.data_file_name(file_index)
         if not self._plan.overwrite and self._parts.directory.exists(name):
             shown = self._parts.directory.relative(name)
             text = f"{shown} exists already; choose another file_prefix or send overwrite"
             raise StorageError("exists", text)
-        return DataFile(self._parts, file_index, formats)
+        return DataFile(self._parts, file_index, formats, for_images=for_images)
 
     def _close_longest_waiting(self) -> None:
         last = max(self._open)

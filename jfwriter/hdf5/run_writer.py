@@ -28,6 +28,8 @@ from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.verify import check_master
+from jfwriter.journal.run_journal import RunJournal
+from jfwriter.journal.sync_count import SyncCount
 from jfwriter.payload import Codec
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
 from jfwriter.session.plan import N_WRITERS_UNKNOWN, FileFormat, RunPlan
@@ -57,6 +59,9 @@ class RunWriter:
         self._on_closed = on_closed
         self._directory: RunDirectory | None = None
         self._files: DataFiles | None = None
+        self._journal: RunJournal | None = None
+        self.synced = SyncCount()
+        """Images that are known to be on the disk."""
         self._calibrations = Calibrations()
         self._original_numbers = OriginalNumbers()
         self._n_seen = 0
@@ -80,7 +85,10 @@ class RunWriter:
         if not self._plan.only_writer and self._plan.n_writers == 0:
             _log.warning("%s: %s", self._plan.prefix, N_WRITERS_UNKNOWN)
         self._directory = RunDirectory.open(self._settings.files.root_dir, self._plan)
-        parts = FileParts(self._plan, self._directory, self._plugins, Scratch())
+        self._journal = RunJournal.open(self._plan, self._settings, self._directory.descriptor, self.synced)
+        parts = FileParts(
+            self._plan, self._directory, self._plugins, Scratch(), self._journal, self._original_numbers
+        )
         raw_codec = Codec(self._settings.files.compress_raw_images)
         self._files = DataFiles(parts, raw_codec, self._file_closed)
 
@@ -107,6 +115,8 @@ class RunWriter:
         """Keep a copy of the packed images for the master, if this writer makes it."""
         if self._files is not None and self._plan.write_master:
             self._calibrations.add(message)
+            if self._journal is not None:
+                self._journal.calibration(message)
 
     def close_file(self, file_index: int) -> None:
         """A data file is full: check, publish and tell of it. Raises StorageError."""
@@ -125,6 +135,8 @@ class RunWriter:
         Never raises StorageError: a run that cannot be finished is abandoned and reported as failed, and so
         is one that has failed before.
         """
+        if self._journal is not None:
+            self._journal.ends(order.end)
         if self._files is not None and self._failure is None:
             try:
                 self._finish_files(self._files, order)
@@ -152,8 +164,17 @@ class RunWriter:
                 _log.warning(
                     "%s: what was written of an unfinished file stays in %s", self._plan.prefix, name
                 )
+        if self._journal is not None:
+            self._journal.end(keep=self._leaves_raw_material())
+            self._journal = None
         self._directory.close()
         self._directory = None
+
+    def _leaves_raw_material(self) -> bool:
+        """Whether a recovery could make files that are lacking now."""
+        if self._is_finished:
+            return False
+        return bool(self._losses.abandoned or (self._losses.published and self._plan.write_master))
 
     def _file_closed(self, file: ClosedFile) -> None:
         self._losses.published.append(file)
@@ -163,6 +184,7 @@ class RunWriter:
         image = order.image
         file = files.for_image(order)
         n_bytes = file.write(order.row, image.channels)
+        file.enter(order)
         self._losses.lost.discard(image.image_id)
         self._n_seen = max(self._n_seen, image.image_id + 1)
         if image.original_image_id is not None and self._plan.write_master:
@@ -212,6 +234,8 @@ class RunWriter:
                     file.close()
             has_images = self._plan.format is FileFormat.NXmxVDS and n_images > 0
             check_master(pending.path, name, n_images, has_images=has_images)
+            if self._journal is not None:
+                self._journal.master(pending.size_bytes())
         except BaseException:
             pending.discard()
             raise
