@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from jfwriter.bench.writer_process import WriterProcess
 from jfwriter.commands.demo_report import DemoRun, as_json, lines
 from jfwriter.commands.progress import ProgressBar
 from jfwriter.commands.simulate_options import positive
-from jfwriter.commands.writer_process import WriterProcess
 from jfwriter.errors import EndpointError, StorageUnavailable
 from jfwriter.reader.images import RunImages
 from jfwriter.reader.summary import RunSummary, summarize
