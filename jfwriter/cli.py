@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "simulator, writer and a look at the result, to the end",
     "bench": "how fast a writer is on this machine and storage, and what it is bound by",
     "plot": "a picture of an image with its spots, rings and regions",
+    "recover": "final files of the runs that a crash has left",
     "check-config": "says what a configuration file means, or what is wrong with it",
 }
 

@@ -25,7 +25,7 @@ from jfwriter.hdf5.plugin_set import PluginSet, Rows
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.verify import Counted, check_extents
-from jfwriter.journal.run_journal import RunJournal
+from jfwriter.journal.interface import Journal
 from jfwriter.nexus import fields, times
 from jfwriter.nexus.entry import entry
 from jfwriter.nexus.root import root
@@ -45,7 +45,7 @@ class FileParts:
     directory: RunDirectory
     plugins: PluginSet
     scratch: Scratch
-    journal: RunJournal | None = None
+    journal: Journal | None = None
     original_numbers: Mapping[int, int] = field(default_factory=dict)
     """image_id -> number before image rejection, of the images that were written."""
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from jfwriter.compression.filters import filter_for
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
-from jfwriter.hdf5.file_facts import to_json
+from jfwriter.hdf5.file_facts import FileFacts, to_json
 from jfwriter.hdf5.image_dataset import ImageFormat
 from jfwriter.hdf5.master_file import UNKNOWN_PIXELS
 from jfwriter.hdf5.plugin import StoredDataset
@@ -83,6 +83,21 @@ class DataFiles:
     @property
     def n_open(self) -> int:
         return len(self._open)
+
+    def restore(self, facts: FileFacts) -> ClosedFile:
+        """Take a file for closed that stands under its final name since an earlier life of the run.
+
+        Raises ValueError or TypeError for facts that are none.
+        """
+        name = self._plan.data_file_name(facts.file_index)
+        self.formats = self.formats or facts.formats()
+        self._closed.add(facts.file_index)
+        self.sizes_bytes[name] = facts.size_bytes
+        self.n_published += facts.n_written
+        filled = FilledRows(facts.n_rows, facts.n_written, facts.stored(), facts.image_groups)
+        self._remember(facts.file_index, filled)
+        shown = self._parts.directory.relative(name)
+        return ClosedFile(shown, facts.file_index, facts.n_rows, facts.n_written, facts.size_bytes)
 
     def for_image(self, order: WriteImage) -> DataFile:
         """The file of an image, opened if need be. Raises PayloadError if it is closed."""

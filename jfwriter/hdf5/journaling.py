@@ -9,7 +9,7 @@ from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, StoredAs
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.journal.file_journal import FileJournal
 from jfwriter.journal.image_record import Chunk
-from jfwriter.journal.run_journal import RunJournal
+from jfwriter.journal.interface import Journal
 from jfwriter.session.orders import WriteImage
 
 
@@ -56,7 +56,7 @@ class ImageJournal:
 
 
 def open_journal(
-    journal: RunJournal | None,
+    journal: Journal | None,
     file_index: int,
     pending: PendingFile,
     formats: Mapping[str, ImageFormat],

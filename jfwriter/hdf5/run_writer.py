@@ -17,6 +17,7 @@ from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import DataFiles
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
+from jfwriter.hdf5.file_facts import FileFacts
 from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.image_dataset import Scratch
 from jfwriter.hdf5.losses import Losses, base_name
@@ -28,6 +29,7 @@ from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.verify import check_master
+from jfwriter.journal.interface import Journal
 from jfwriter.journal.run_journal import RunJournal
 from jfwriter.journal.sync_count import SyncCount
 from jfwriter.payload import Codec
@@ -59,7 +61,7 @@ class RunWriter:
         self._on_closed = on_closed
         self._directory: RunDirectory | None = None
         self._files: DataFiles | None = None
-        self._journal: RunJournal | None = None
+        self._journal: Journal | None = None
         self.synced = SyncCount()
         """Images that are known to be on the disk."""
         self._calibrations = Calibrations()
@@ -86,11 +88,30 @@ class RunWriter:
             _log.warning("%s: %s", self._plan.prefix, N_WRITERS_UNKNOWN)
         self._directory = RunDirectory.open(self._settings.files.root_dir, self._plan)
         self._journal = RunJournal.open(self._plan, self._settings, self._directory.descriptor, self.synced)
+        self._files = self._data_files(self._directory)
+
+    def resume(self, directory: RunDirectory, published: Sequence[FileFacts], journal: Journal) -> None:
+        """Instead of `open`: go on with a run of which the files `published` stand in `directory` already.
+
+        The directory is the writer's from now on.
+        """
+        self._directory = directory
+        self._journal = journal
+        self._files = self._data_files(directory)
+        for facts in published:
+            self._losses.published.append(self._files.restore(facts))
+            if self._plan.write_master:
+                for image_id, number in facts.original_numbers:
+                    self._original_numbers.add(image_id, number)
+            first = facts.file_index * self._plan.images_per_file
+            self._n_seen = max([self._n_seen, *(first + last + 1 for _, last in facts.rows)])
+
+    def _data_files(self, directory: RunDirectory) -> DataFiles:
         parts = FileParts(
-            self._plan, self._directory, self._plugins, Scratch(), self._journal, self._original_numbers
+            self._plan, directory, self._plugins, Scratch(), self._journal, self._original_numbers
         )
         raw_codec = Codec(self._settings.files.compress_raw_images)
-        self._files = DataFiles(parts, raw_codec, self._file_closed)
+        return DataFiles(parts, raw_codec, self._file_closed)
 
     def write_image(self, order: WriteImage) -> int:
         """Store an image, whose framing was checked, and its quantities; returns the payload bytes stored.
@@ -235,7 +256,7 @@ class RunWriter:
             has_images = self._plan.format is FileFormat.NXmxVDS and n_images > 0
             check_master(pending.path, name, n_images, has_images=has_images)
             if self._journal is not None:
-                self._journal.master(pending.size_bytes())
+                self._journal.master(pending.temporary_name, pending.size_bytes())
         except BaseException:
             pending.discard()
             raise

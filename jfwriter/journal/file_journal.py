@@ -83,6 +83,10 @@ class FileJournal:
         self._output.append(Kind.IMAGE, *packed(image_id, row, source, payloads, places))
         self._n_entered += 1
 
+    def flush(self) -> None:
+        """Hand what was entered to the system."""
+        self._output.flush()
+
     def check(self) -> None:
         """Raises OSError if a sync of the data file has failed."""
         if self.failure is not None:
@@ -132,7 +136,6 @@ class FileJournal:
         self._is_named_on_disk = True
         # The note is on the disk together with the records that it is about, or not at all.
         self._output.append(Kind.SYNCED, json.dumps({"n_images": n_images}).encode())
-        self._output.flush()
         self._output.sync()
         if not self.problem:
             self._acknowledge(n_images)

@@ -40,6 +40,7 @@ class Output:
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0
         self._written_at = 0.0
+        self._is_synced = False
 
     def append(self, kind: Kind, *parts: bytes | memoryview) -> None:
         """Add one record; a copy is made of its parts. Never raises."""
@@ -56,9 +57,12 @@ class Output:
             self._write()
 
     def sync(self) -> None:
-        """Bring to disk what was flushed; never raises. A failed one is not repeated."""
-        if self.problem:
-            return
+        """Bring everything to disk; never raises. A failed one is not repeated."""
+        with self._lock:
+            self._write()
+            if self.problem or self._is_synced:
+                return
+            self._is_synced = True
         try:
             os.fdatasync(self._descriptor)
         except OSError as error:
@@ -86,6 +90,7 @@ class Output:
         self._written_at = time.monotonic()
         view = memoryview(data)
         while view and not self.problem:
+            self._is_synced = False
             try:
                 view = view[os.write(self._descriptor, view) :]
             except OSError as error:

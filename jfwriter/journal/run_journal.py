@@ -90,6 +90,7 @@ class RunJournal:
         """Calibration images that wait for the master."""
         if message.source is not None:
             self._output.append(Kind.CALIBRATION, message.source)
+            self._output.flush()
 
     def closing(self, facts: Mapping[str, object]) -> None:
         """A data file is about to get its final name: `facts` stand for its images from then on."""
@@ -103,13 +104,15 @@ class RunJournal:
 
     def ends(self, end: EndMessage | None) -> None:
         """The run is being finished."""
+        for journal in self._files.values():
+            journal.flush()
         if end is not None and end.source is not None:
             self._output.append(Kind.END, end.source)
             self._output.flush()
 
-    def master(self, size_bytes: int) -> None:
+    def master(self, temporary_name: str, size_bytes: int) -> None:
         """The master is about to get its final name."""
-        self._note(Kind.MASTER, {"size_bytes": size_bytes})
+        self._note(Kind.MASTER, {"temporary_name": temporary_name, "size_bytes": size_bytes})
 
     def end(self, *, keep: bool) -> None:
         """Let go of everything. `keep`: something is left that a recovery can make files of."""
@@ -131,9 +134,10 @@ class RunJournal:
     def _note(self, kind: Kind, facts: Mapping[str, object]) -> None:
         """What must be on the disk before a name changes."""
         self._output.append(kind, _json(facts))
-        self._output.flush()
         if self._plan.sync:
             self._output.sync()
+        else:
+            self._output.flush()
         self._given_up()
 
     def _given_up(self) -> bool:
@@ -148,6 +152,7 @@ class RunJournal:
 
     def _keep_syncing(self) -> None:
         while not self._over.wait(self._interval_s):
+            self._output.sync()  # an image is of no use without the start message of its run
             for journal in tuple(self._files.values()):
                 journal.sync()
 
