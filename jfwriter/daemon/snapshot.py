@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from jfwriter.analysis.figures import FIGURES, WINDOW_IMAGES
+from jfwriter.daemon.board import Board
 from jfwriter.daemon.identity import run_name, run_number
+from jfwriter.daemon.leftovers import offer
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.run_in_work import Progress
 from jfwriter.daemon.status import Analysis, State, Status
@@ -49,6 +51,7 @@ def status_of(parts: Parts) -> Status:
         event_loop_lag_s=round(board.rates.max_lag_s, 4),
         files_closed=board.run_files_closed,
         last_files=list(board.last_files),
+        runs_to_recover=len(board.runs_to_recover),
         warnings=_warnings(parts, session, now),
         analysis=_analysis(parts),
         inputs=[source.status() for source in parts.puller.sources],
@@ -132,12 +135,7 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
         found.append(N_WRITERS_UNKNOWN)
     if board.every_second_is_missing and session.state is not SessionState.IDLE:
         found.append("every second image is missing: is a second receiver connected to the same socket?")
-    progress = parts.writer.progress
-    stall_s = stalled_s(progress, now)
-    if stall_s > STALL_WARNING_S:
-        found.append(f"the storage has not answered for {stall_s:.0f} s")
-    if progress.synced.problem:
-        found.append(f"a crash would lose images of this run: {progress.synced.problem}")
+    found += _storage_warnings(board, parts.writer.progress, now)
     if parts.puller.paused:
         found.append("receiving is paused: the byte budget is used up, the storage is too slow")
     found += [f"no sender at {source.address}" for source in parts.puller.sources if not source.n_connected]
@@ -145,6 +143,16 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
         found.append(f"{board.run_bad_messages} messages could not be decoded since the last start")
     found += _analysis_warnings(parts)
     found += _field_warnings(board.start.problems if board.start else (), board.run_ignored_fields)
+    return found
+
+
+def _storage_warnings(board: Board, progress: Progress, now: float) -> list[str]:
+    found = [offer(board.runs_to_recover)] if board.runs_to_recover else []
+    stall_s = stalled_s(progress, now)
+    if stall_s > STALL_WARNING_S:
+        found.append(f"the storage has not answered for {stall_s:.0f} s")
+    if progress.synced.problem:
+        found.append(f"a crash would lose images of this run: {progress.synced.problem}")
     return found
 
 

@@ -271,6 +271,8 @@ class Status:
     """Data files that stand under their final names."""
     last_files: list[str]
     """The last ten files, newest first."""
+    runs_to_recover: int
+    """Runs that a crash or a failure has left below the root, for `jfwriter recover`."""
     warnings: list[str]
     """What a person should look at now."""
     analysis: Analysis

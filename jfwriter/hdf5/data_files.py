@@ -99,6 +99,10 @@ class DataFiles:
         shown = self._parts.directory.relative(name)
         return ClosedFile(shown, facts.file_index, facts.n_rows, facts.n_written, facts.size_bytes)
 
+    def leave(self, file_index: int) -> None:
+        """A file stands under its final name that is not this writer's to touch."""
+        self._closed.add(file_index)
+
     def for_image(self, order: WriteImage) -> DataFile:
         """The file of an image, opened if need be. Raises PayloadError if it is closed."""
         file = self._open.pop(order.file_index, None)

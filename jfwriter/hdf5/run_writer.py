@@ -90,14 +90,23 @@ class RunWriter:
         self._journal = RunJournal.open(self._plan, self._settings, self._directory.descriptor, self.synced)
         self._files = self._data_files(self._directory)
 
-    def resume(self, directory: RunDirectory, published: Sequence[FileFacts], journal: Journal) -> None:
-        """Instead of `open`: go on with a run of which the files `published` stand in `directory` already.
+    def resume(
+        self,
+        directory: RunDirectory,
+        published: Sequence[FileFacts],
+        journal: Journal,
+        untold: Sequence[int] = (),
+    ) -> None:
+        """Instead of `open`: go on with a run of which the files `published` stand in `directory` already,
+        and the files `untold`, of which nothing more is known than their indices.
 
         The directory is the writer's from now on.
         """
         self._directory = directory
         self._journal = journal
         self._files = self._data_files(directory)
+        for index in untold:
+            self._files.leave(index)
         for facts in published:
             self._losses.published.append(self._files.restore(facts))
             if self._plan.write_master:

@@ -35,7 +35,8 @@ class Output:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(name, flags, 0o666, dir_fd=directory)
         with contextlib.suppress(OSError):  # a file system without locks; then nobody can tell
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Only somebody who tries whether it is locked can hold it, for a moment.
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         self._lock = threading.Lock()
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0

@@ -60,12 +60,15 @@ class Rebuild:
         directory: int,
         published: Sequence[FileFacts],
         files: Sequence[tuple[str, FileImages]],
+        untold: Sequence[int] = (),
     ) -> None:
-        """`directory`: open, that of the run. `published`: the files that stand. `files`: journal, images."""
+        """`directory`: open, that of the run. `published`: the files that stand. `files`: journal, images.
+        `untold`: indices of files that stand and of which nothing more is known."""
         self._material = material
         self._directory = directory
         self._published = published
         self._files = files
+        self._untold = untold
         self._analysis = _Analysis(material.plan, material.settings)
         self.found = Found(Ledger(material.plan.images_per_file))
         for facts in published:
@@ -87,7 +90,7 @@ class Rebuild:
         writer = RunWriter(plan, plugins_for(plan), settings, lambda _: None)
         directory = RunDirectory(os.dup(self._directory), plan.directory)
         try:
-            writer.resume(directory, self._published, journal)
+            writer.resume(directory, self._published, journal, self._untold)
             figures = RunFigures(settings.analysis.min_spots_for_hit)
             for message in self._material.calibrations:
                 for sound in _sound(message):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from jfwriter.errors import FailRun
 from jfwriter.hdf5.file_facts import FileFacts
+from jfwriter.hdf5.run_directory import data_file_index
 from jfwriter.journal.run_journal import boot_id
 from jfwriter.recovery.images import JOURNAL_SUFFIX, FileHeader, FileImages, read_header
 from jfwriter.recovery.material import (
@@ -108,7 +109,7 @@ class _Recovery:
         if conflict:
             text = f"{conflict} stands there and is not of this run; move it, or the raw material, elsewhere"
             return self._told(State.FAILED, reason=text)
-        rebuild = Rebuild(self._material, self._place.descriptor, self._published, files)
+        rebuild = Rebuild(self._material, self._place.descriptor, self._published, files, self._untold())
         if self._options.dry_run:
             order = rebuild.look()
             return self._counted(State.RECOVERABLE, rebuild, n_images=order.n_images, missing=order.missing)
@@ -140,7 +141,7 @@ class _Recovery:
 
     def _counted(self, state: State, rebuild: Rebuild, **told: object) -> RunResult:
         found = rebuild.found
-        problems = (*self._problems, *shown(found.bad, found.n_bad))
+        problems = (*self._all_problems(), *shown(found.bad, found.n_bad))
         return self._told(
             state, n_recovered=found.n_images, n_lost=found.n_bad + self._n_gone, problems=problems, **told
         )
@@ -149,10 +150,13 @@ class _Recovery:
         values: dict[str, object] = {
             "file_prefix": self._plan.prefix,
             "n_published": sum(facts.n_written for facts in self._published),
-            "problems": tuple(self._problems),
+            "problems": self._all_problems(),
             "files": tuple(self._plan.data_file_name(facts.file_index) for facts in self._published),
         }
         return RunResult(self._place.path, state, **{**values, **told})  # type: ignore[arg-type]
+
+    def _all_problems(self) -> tuple[str, ...]:
+        return (*self._material.problems, *self._problems)
 
     def _load_notes(self) -> int:
         """Read what an earlier recovery has noted; the length of its whole records."""
@@ -197,6 +201,8 @@ class _Recovery:
         is_certain = self._material.boot_id == boot_id()
         for name, header in self._headers.items():
             if header.file_index in standing:
+                if self._size(header.temporary_name) is not None:
+                    self._problems.append(f"{name}: the data file that it tells of stands there already")
                 continue
             try:
                 images = FileImages(self._material, header, is_certain=is_certain)
@@ -212,6 +218,18 @@ class _Recovery:
                 continue
             standing.add(header.file_index)
             yield name, images
+
+    def _untold(self) -> list[int]:
+        """Data files of the run's names that the journal does not tell of: left as they are."""
+        told = {facts.file_index for facts in self._published}
+        told |= {header.file_index for header in self._headers.values()}
+        found = []
+        for name in self._place.names:
+            index = data_file_index(self._plan, name)
+            if index is not None and index not in told:
+                found.append(index)
+                self._problems.append(f"{name} stands there, what it holds is not known: counted as missing")
+        return found
 
     def _is_whole(self) -> bool:
         """Whether no master is lacking."""

@@ -20,6 +20,7 @@ from jfwriter.journal.records import Kind, Reader
 from tests.support import stream
 from tests.support.daemon import wait_for
 from tests.support.offline import OfflineDaemon
+from tests.support.plain_dcu import encode
 from tests.support.plain_dcu import image as pixels_message
 
 LAYOUTS = [0, 1, 2, 3]
@@ -48,6 +49,21 @@ def journals(root: Path) -> list[Path]:
 def writer_of(run: OfflineDaemon) -> RunWriter:
     assert run.writer is not None
     return run.writer
+
+
+def fail_to_sync_data(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The data files, not the journals; the list grows with each attempt."""
+    calls: list[int] = []
+    real = os.fdatasync
+
+    def fdatasync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().suffix != ".tmp":
+            return real(descriptor)
+        calls.append(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    return calls
 
 
 def start(file_format: int, **fields: object) -> bytes:
@@ -86,7 +102,8 @@ def test_many_images_in_one_file_are_found_without_asking_hdf5(tmp_path, monkeyp
     sent = np.random.default_rng(1).integers(0, 50_000, (n_images, 8, 16), np.uint16)
     run.take([stream.start(n_images=n_images, user_data={"images_per_file": 0})])
     for i in range(n_images):
-        run.take([stream.image_message(i, data={"default": pixels_message(sent[i], None)})])
+        image = {"default": pixels_message(sent[i], None)}
+        run.take([encode({"type": "image", "series_id": 1, "image_id": i, "data": image})])
     (temporary,) = tmp_path.glob("*.tmp")
     writer_of(run).abandon()
     with h5py.File(temporary) as file:
@@ -155,13 +172,7 @@ def test_images_are_synced_while_the_run_goes_on(tmp_path):
 
 def test_a_sync_that_fails_fails_the_run_and_is_not_repeated(tmp_path, monkeypatch):
     run = daemon(tmp_path, sync_interval_s=0.01)
-    calls: list[int] = []
-
-    def fdatasync(descriptor: int) -> None:
-        calls.append(descriptor)
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    calls = fail_to_sync_data(monkeypatch)
     run.take([start(2), stream.image_message(0)])
     wait_for(lambda: bool(calls))
     run.take([stream.image_message(1)])
@@ -175,13 +186,7 @@ def test_a_sync_that_fails_fails_the_run_and_is_not_repeated(tmp_path, monkeypat
 
 def test_a_sync_that_failed_keeps_the_file_from_its_final_name(tmp_path, monkeypatch):
     run = daemon(tmp_path, sync_interval_s=0.01, sync=True)
-    failed: list[int] = []
-
-    def fdatasync(descriptor: int) -> None:
-        failed.append(descriptor)
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    failed = fail_to_sync_data(monkeypatch)
     run.take([start(2), stream.image_message(0)])
     wait_for(lambda: bool(failed))
     run.take([stream.end(n_images=1)])
@@ -226,5 +231,5 @@ def test_the_memory_and_descriptors_of_a_run_are_given_back(tmp_path):
 
     before = n_descriptors()
     run = daemon(tmp_path, sync_interval_s=0.01)
-    run.take([*stream.run(n_images=10)])
-    assert n_descriptors() == before
+    run.take(stream.run(n_images=10))
+    wait_for(lambda: n_descriptors() == before)  # a sync that was going on closes its own
