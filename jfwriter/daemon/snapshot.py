@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from jfwriter.analysis.figures import FIGURES, WINDOW_IMAGES
-from jfwriter.daemon.board import Board
 from jfwriter.daemon.identity import run_name, run_number
 from jfwriter.daemon.leftovers import offer
 from jfwriter.daemon.parts import Parts
@@ -135,7 +134,7 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
         found.append(N_WRITERS_UNKNOWN)
     if board.every_second_is_missing and session.state is not SessionState.IDLE:
         found.append("every second image is missing: is a second receiver connected to the same socket?")
-    found += _storage_warnings(board, parts.writer.progress, now)
+    found += _storage_warnings(parts, now)
     if parts.puller.paused:
         found.append("receiving is paused: the byte budget is used up, the storage is too slow")
     found += [f"no sender at {source.address}" for source in parts.puller.sources if not source.n_connected]
@@ -146,8 +145,13 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
     return found
 
 
-def _storage_warnings(board: Board, progress: Progress, now: float) -> list[str]:
-    found = [offer(board.runs_to_recover)] if board.runs_to_recover else []
+def _storage_warnings(parts: Parts, now: float) -> list[str]:
+    board, progress = parts.board, parts.writer.progress
+    found = [*parts.storage.notices_of(board.serial)]
+    if parts.storage.second_problem:
+        found.append(parts.storage.second_problem)
+    if board.runs_to_recover:
+        found.append(offer(board.runs_to_recover))
     stall_s = stalled_s(progress, now)
     if stall_s > STALL_WARNING_S:
         found.append(f"the storage has not answered for {stall_s:.0f} s")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import h5py
 
-from jfwriter.errors import PayloadError, StorageError
+from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import DataFiles
@@ -25,9 +25,12 @@ from jfwriter.hdf5.master_file import MasterContent, write_master
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
+from jfwriter.hdf5.preflight import raw_image_bytes
 from jfwriter.hdf5.publish import PendingFile
+from jfwriter.hdf5.reserve import Reserve
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.shared_run import files_judged
+from jfwriter.hdf5.storage import Storage
 from jfwriter.hdf5.verify import check_master
 from jfwriter.journal.interface import Journal
 from jfwriter.journal.run_journal import RunJournal
@@ -39,6 +42,10 @@ from jfwriter.settings import Settings
 from jfwriter.wire.messages import CalibrationMessage
 
 _log = logging.getLogger(__name__)
+
+
+HOPELESS = frozenset({"file_too_large", "read_only", "root_gone", "no_permission"})
+"""Failures after which no open file can be brought to its end."""
 
 
 class RunWriter:
@@ -54,8 +61,11 @@ class RunWriter:
         plugins: Sequence[ImagePlugin],
         settings: Settings,
         on_closed: Callable[[ClosedFile], None],
+        storage: Storage | None = None,
     ) -> None:
+        """`storage` None: that of `settings`, for this run alone."""
         self._plan = plan
+        self._storage = storage
         self._plugins = PluginSet(plugins)
         self._settings = settings
         self._on_closed = on_closed
@@ -64,6 +74,7 @@ class RunWriter:
         self._journal: Journal | None = None
         self.synced = SyncCount()
         """Images that are known to be on the disk."""
+        self._reserve: Reserve | None = None
         self._calibrations = Calibrations()
         self._original_numbers = OriginalNumbers()
         self._n_seen = 0
@@ -86,7 +97,10 @@ class RunWriter:
             return
         if not self._plan.only_writer and self._plan.n_writers == 0:
             _log.warning("%s: %s", self._plan.prefix, N_WRITERS_UNKNOWN)
-        self._directory = RunDirectory.open(self._settings.files.root_dir, self._plan)
+        if self._storage is None:
+            self._storage = _storage(self._settings)
+        self._directory = self._storage.open_directory(self._plan)
+        self._reserve = Reserve(self._directory.descriptor, self._storage.expected_bytes(self._plan))
         self._journal = RunJournal.open(self._plan, self._settings, self._directory.descriptor, self.synced)
         self._files = self._data_files(self._directory)
 
@@ -179,8 +193,9 @@ class RunWriter:
         return self._report(order)
 
     def abandon(self) -> None:
-        """Let go of everything; published files stay, no other file gets its final name.
+        """Let go of everything; published files stay.
 
+        After a failure of the storage, data files that can be closed and published with what they hold are.
         What could not be published keeps its temporary name if it holds images. A second call does nothing.
         """
         if self._directory is None:
@@ -189,6 +204,10 @@ class RunWriter:
         if storage_works and not self._is_finished:
             self._failure = StorageError("abandoned", "the run was given up before its end")
         if self._files is not None:
+            if not storage_works:
+                storage_works = self._reserve is not None and self._reserve.release()
+                if self._failure is not None and self._failure.reason not in HOPELESS:
+                    self._files.close_as_they_are()
             self._losses.abandoned.update(self._files.unpublished())
             for name in self._files.abandon(storage_works=storage_works):
                 _log.warning(
@@ -197,6 +216,8 @@ class RunWriter:
         if self._journal is not None:
             self._journal.end(keep=self._leaves_raw_material())
             self._journal = None
+        if self._reserve is not None:
+            self._reserve.release()
         self._directory.close()
         self._directory = None
 
@@ -208,6 +229,8 @@ class RunWriter:
 
     def _file_closed(self, file: ClosedFile) -> None:
         self._losses.published.append(file)
+        if self._storage is not None:
+            self._storage.compression.learn(file.n_written * raw_image_bytes(self._plan), file.size_bytes)
         self._on_closed(file)
 
     def _store(self, files: DataFiles, order: WriteImage) -> int:
@@ -353,6 +376,15 @@ class RunWriter:
     def _warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:
             _log.warning("%s: %s", self._plan.prefix, warning)
+
+
+def _storage(settings: Settings) -> Storage:
+    failure = None
+    try:
+        return Storage(settings.files)
+    except OSError as error:
+        failure = RunRefused("not_found", f"the root directory cannot be opened: {error.strerror or error}")
+    raise failure
 
 
 def _images(n_images: int) -> str:

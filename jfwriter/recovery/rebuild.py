@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from jfwriter.analysis import Prepared, Scratch, prepare, wishes_of
 from jfwriter.analysis.figures import RunFigures
 from jfwriter.compression import check_framing
-from jfwriter.errors import PayloadError
+from jfwriter.errors import PayloadError, StorageUnavailable
 from jfwriter.hdf5.file_facts import FileFacts
+from jfwriter.hdf5.ownership import AS_THE_SYSTEM_DOES, Ownership
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.run_writer import RunWriter
 from jfwriter.journal.interface import Journal
@@ -88,7 +89,8 @@ class Rebuild:
         settings = self._material.settings
         plan = replace(self._analysis.plan, overwrite=overwrite)
         writer = RunWriter(plan, plugins_for(plan), settings, lambda _: None)
-        directory = RunDirectory(os.dup(self._directory), plan.directory)
+        ownership = _ownership(settings)
+        directory = RunDirectory(os.dup(self._directory), plan.directory, ownership=ownership)
         try:
             writer.resume(directory, self._published, journal, self._untold)
             figures = RunFigures(settings.analysis.min_spots_for_hit)
@@ -162,6 +164,13 @@ class _Analysis:
             return analyser.complete(image, self._scratch)
         except PayloadError:  # as in the daemon, it is still good for storing
             return image
+
+
+def _ownership(settings: Settings) -> Ownership:
+    try:
+        return Ownership.of(settings.files)
+    except StorageUnavailable:  # not this user's to give
+        return AS_THE_SYSTEM_DOES
 
 
 def _sound(message: CalibrationMessage) -> Iterator[CalibrationMessage]:
