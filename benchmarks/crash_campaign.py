@@ -42,6 +42,13 @@ from jfwriter.simulator import RunOptions, SimulatedRun, default_geometry, defau
 LAYOUTS = ("NXmxLegacy", "NXmxVDS", "NXmxIntegrated")
 DEADLINE_S = 60.0
 POLL_S = 0.02
+NO_ANALYSIS = """\
+[analysis]
+image_statistics = "never"
+roi = "never"
+azint.mode = "never"
+spots.mode = "never"
+"""
 
 
 class Broken(Exception):
@@ -59,6 +66,8 @@ class Case:
     period_s: float
     sync_interval_s: float
     kill_after_s: float
+    is_early: bool
+    """The time counts from the start message, and not from the first image in a file."""
     remove: bool
 
     @classmethod
@@ -73,6 +82,7 @@ class Case:
             period_s=period_s,
             sync_interval_s=chosen.choice((0.02, 0.1, 0.5)),
             kill_after_s=chosen.uniform(0.02, n_images * period_s + 0.15),
+            is_early=chosen.random() < 0.1,
             remove=chosen.random() < 0.5,
         )
 
@@ -89,7 +99,9 @@ class Writer:
         self.socket.setsockopt(zmq.SNDHWM, 10_000)
         port: int = self.socket.bind_to_random_port("tcp://127.0.0.1")
         settings = work / f"writer{case.number}.toml"
-        settings.write_text(f"[journal]\nsync_interval_s = {case.sync_interval_s}\n[http]\nport = 0\n")
+        settings.write_text(
+            f"{NO_ANALYSIS}[journal]\nsync_interval_s = {case.sync_interval_s}\n[http]\nport = 0\n"
+        )
         command = [sys.executable, "-m", "jfwriter", "run", "--config", str(settings)]
         command += ["-R", str(self.root), f"tcp://127.0.0.1:{port}"]
         with self._log.open("wb") as log:
@@ -119,11 +131,18 @@ def killed_in_mid_run(writer: Writer, run: SimulatedRun, case: Case) -> tuple[in
     begin = time.monotonic()
     writer.socket.send(run.start())
     n_sent = n_synced = 0
+    if not case.is_early:
+        writer.socket.send(run.image(0))
+        n_sent = 1
+        while status(status_url)["nimages"] == 0:
+            if time.monotonic() - begin > DEADLINE_S:
+                raise Broken("the writer does not write")
+        begin = time.monotonic()
     has_ended = False
     polled_at = 0.0
     while (now := time.monotonic() - begin) < case.kill_after_s:
         if now - polled_at >= POLL_S:
-            n_synced = max(n_synced, synced(status_url))
+            n_synced = max(n_synced, int(status(status_url)["images_synced"]))
             polled_at = now
         elif n_sent < min(case.n_images, int(now / case.period_s)):
             writer.socket.send(run.image(n_sent))
@@ -137,9 +156,10 @@ def killed_in_mid_run(writer: Writer, run: SimulatedRun, case: Case) -> tuple[in
     return n_sent, n_synced
 
 
-def synced(status_url: str) -> int:
-    with urllib.request.urlopen(status_url, timeout=DEADLINE_S) as reply:
-        return int(json.load(reply)["images_synced"])
+def status(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=DEADLINE_S) as reply:
+        table: dict[str, Any] = json.load(reply)
+        return table
 
 
 def check(root: Path, run: SimulatedRun, case: Case, results: list[RunResult], n_synced: int) -> int:
@@ -260,7 +280,9 @@ def main() -> int:
             for result in results:
                 totals["recovered"] += result.n_recovered
                 totals["published before"] += result.n_published
-            state = ",".join(result.state for result in results) or "ended before the kill"
+            state = ",".join(result.state for result in results) or (
+                "finished before the kill" if n_images else "not begun"
+            )
             states[f"{case.layout} {state}"] += 1
             totals.update(sent=n_sent, synced=n_synced, found=n_images)
             _tell(case, state, n_sent, n_synced, n_images)

@@ -62,12 +62,13 @@ def free_port() -> int:
 class Daemon:
     """`jfwriter run` with default settings, announcing the end of runs."""
 
-    def __init__(self, address: str, root: Path, *, sync: bool) -> None:
+    def __init__(self, address: str, root: Path, *, sync: bool, journal: bool = True) -> None:
         root.mkdir()
         port = free_port()
         config = root.parent / f"{root.name}.toml"
         config.write_text(
             f'[input]\naddresses = ["{address}"]\n[files]\nroot_dir = "{root}"\nsync = {json.dumps(sync)}\n'
+            f"[journal]\nenabled = {json.dumps(journal)}\n"
             f'[announce]\nport = {port}\nhost = "127.0.0.1"\nannounce_run_end = true\n',
             encoding="utf-8",
         )
@@ -100,8 +101,8 @@ class Daemon:
 
 
 @contextmanager
-def running_daemon(address: str, root: Path, *, sync: bool) -> Iterator[Daemon]:
-    daemon = Daemon(address, root, sync=sync)
+def running_daemon(address: str, root: Path, *, sync: bool, journal: bool = True) -> Iterator[Daemon]:
+    daemon = Daemon(address, root, sync=sync, journal=journal)
     try:
         yield daemon
     finally:
