@@ -40,7 +40,7 @@ from jfwriter.recovery.search import recover_below
 from jfwriter.simulator import RunOptions, SimulatedRun, default_geometry, default_sample, find_detector
 
 LAYOUTS = ("NXmxLegacy", "NXmxVDS", "NXmxIntegrated")
-DEADLINE_S = 60.0
+DEADLINE_S = 300.0
 POLL_S = 0.02
 NO_ANALYSIS = """\
 [analysis]
@@ -273,6 +273,8 @@ def main() -> int:
                     totals["DIALS"] += 1
             except Broken as error:
                 broken.append(f"{case}: {error}")
+                if writer.process.poll() is None:
+                    writer.kill()
                 print(f"BROKEN {broken[-1]}", flush=True)
                 if following is not None and ahead is writer:
                     ahead = Writer(work, following)
