@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from jfwriter.analysis import Prepared, Scratch, prepare, wishes_of
 from jfwriter.analysis.figures import RunFigures
 from jfwriter.compression import check_framing
 from jfwriter.errors import PayloadError, StorageUnavailable
 from jfwriter.hdf5.file_facts import FileFacts
+from jfwriter.hdf5.link_walk import Walk
 from jfwriter.hdf5.ownership import AS_THE_SYSTEM_DOES, Ownership
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.run_writer import RunWriter
+from jfwriter.hdf5.whereabouts import Whereabouts
 from jfwriter.journal.interface import Journal
 from jfwriter.plugins import plugins_for
 from jfwriter.recovery.images import BadImage, FileImages
@@ -89,8 +93,7 @@ class Rebuild:
         settings = self._material.settings
         plan = replace(self._analysis.plan, overwrite=overwrite)
         writer = RunWriter(plan, plugins_for(plan), settings, lambda _: None)
-        ownership = _ownership(settings)
-        directory = RunDirectory(os.dup(self._directory), plan.directory, ownership=ownership)
+        directory = _run_directory(self._directory, plan, settings)
         try:
             writer.resume(directory, self._published, journal, self._untold)
             figures = RunFigures(settings.analysis.min_spots_for_hit)
@@ -164,6 +167,14 @@ class _Analysis:
             return analyser.complete(image, self._scratch)
         except PayloadError:  # as in the daemon, it is still good for storing
             return image
+
+
+def _run_directory(descriptor: int, plan: RunPlan, settings: Settings) -> RunDirectory:
+    """The open directory of the raw material, wherever it lies by now."""
+    itself = Path(f"/proc/self/fd/{descriptor}")
+    with contextlib.closing(Walk(itself)) as walk:
+        whereabouts = Whereabouts(itself, (), walk)
+    return RunDirectory(os.dup(descriptor), plan.directory, whereabouts, ownership=_ownership(settings))
 
 
 def _ownership(settings: Settings) -> Ownership:

@@ -64,7 +64,7 @@ def read_end(
 ) -> EndMessage:
     """Raises ProtocolError where `series_id` is not usable."""
     problems = Problems()
-    found = collect.flatten(message, limits)
+    found = collect.flatten(message, limits, problems)
     values = collect.convert(found, END_FIELDS, limits, problems)
     collect.require("end", _SERIES, values, problems)
     return EndMessage(**values, problems=tuple(problems.found), source=source)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def read_calibration(
 ) -> CalibrationMessage:
     """Raises ProtocolError where `series_id` is not usable or `data` is no map; a wrong image is left out."""
     problems = Problems()
-    found = collect.flatten(message, limits)
+    found = collect.flatten(message, limits, problems)
     values = collect.convert(found, CALIBRATION_FIELDS, limits, problems)
     try:
         values["data"] = _calibration_images(found.get("data"), limits, problems)
@@ -105,6 +105,6 @@ def read_metadata(
 ) -> MetadataMessage:
     """The batch itself is not decoded: `images` stays a table of bytes (`wire.item`)."""
     problems = Problems()
-    found = collect.flatten(message, limits)
+    found = collect.flatten(message, limits, problems)
     values = collect.convert(found, METADATA_FIELDS, limits, problems)
     return MetadataMessage(**values, problems=tuple(problems.found))  # type: ignore[arg-type]
