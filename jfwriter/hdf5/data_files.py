@@ -95,6 +95,10 @@ class DataFiles:
         name = self._plan.data_file_name(facts.file_index)
         self.formats = self.formats or facts.formats()
         self._closed.add(facts.file_index)
+        first = facts.file_index * self._plan.images_per_file
+        for low, high in facts.rows:
+            for row in range(low, high + 1):
+                self.written.add(first + row)
         self.sizes_bytes[name] = facts.size_bytes
         self.n_published += facts.n_written
         filled = FilledRows(facts.n_rows, facts.n_written, facts.stored(), facts.image_groups)

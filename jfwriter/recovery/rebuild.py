@@ -24,6 +24,7 @@ from jfwriter.plugins import plugins_for
 from jfwriter.recovery.images import BadImage, FileImages
 from jfwriter.recovery.material import RunMaterial
 from jfwriter.recovery.opened import opened
+from jfwriter.session.image_status import ImageStatus
 from jfwriter.session.ledger import Ledger
 from jfwriter.session.orders import FinishRun, Outcome, RunReport, WriteImage
 from jfwriter.session.plan import RunPlan
@@ -47,6 +48,8 @@ class Found:
 
     def reject(self, image: BadImage) -> None:
         self.n_bad += 1
+        if image.image_id >= 0:
+            self.ledger.marks.set((image.image_id,), ImageStatus.WRITE_FAILED)
         if len(self.bad) < MAX_SHOWN_PROBLEMS:
             self.bad.append(f"image {image.image_id}: {image.text}")
 
