@@ -210,9 +210,7 @@ async def test_names_of_regions_and_of_the_appendix(
     user = {"file_prefix": "run1", "images_per_file": 4, "user": {"hdf5": appendix}}
     rois = [{**box, "name": name} for name in odd] * 2
     start = stream.start(1, user_data=user, rois=rois, arm_date="2026-01-02T03:04:05Z")
-    integral = {
-        name: {"sum": 1, "sum_square": 1, "max": 1, "pixels": 1, "x": 0.5, "y": 0.5} for name in names
-    }
+    integral = {name: {"sum": 1, "sum_square": 1, "max": 1, "pixels": 1, "x": 0.5, "y": 0.5} for name in odd}
     images = [stream.image_message(i, roi_integrals=integral) for i in range(10)]
     rig.feed(start, *images, WHOLE[-1])
     await rig.settled()
