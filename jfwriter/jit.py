@@ -11,6 +11,8 @@ from numba.core import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from jfwriter.jit_cache import cached_in, directory_for
+
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -27,8 +29,12 @@ def kernel(*signatures: str) -> Callable[[F], F]:
     """
 
     def compile_(function: F) -> F:
+        directory = directory_for(function)
+        if directory is None:
+            return _compiled(function, signatures, cache=False)
         try:
-            return _compiled(function, signatures, cache=True)
+            with cached_in(directory):
+                return _compiled(function, signatures, cache=True)
         except OSError:
             pass
         except RuntimeError as error:
@@ -65,6 +71,6 @@ def _borrow(_typing: Any, array: Any) -> Any:
 borrowed = cast("Callable[[Any], Any]", intrinsic(_borrow))
 """The same array without a share in its memory, for the beginning of a kernel: `a = borrowed(a)`.
 
-The caller holds the memory while a kernel runs. Without this, each slice of an array (a row, a segment) counts
-a reference up and down with locked instructions, which takes longer than summing a hundred pixels.
+The caller holds the memory while a kernel runs. Without this, each slice of an array (a row, a segment)
+counts a reference up and down with locked instructions, which takes longer than summing a hundred pixels.
 """
