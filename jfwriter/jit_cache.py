@@ -1,8 +1,8 @@
 """Where compiled kernels are kept: a directory for each state of the source they come from.
 
-Numba looks at the file of a kernel only. A helper or a number of another file is compiled into it as well, so that
-after an upgrade the kernels of the version before could go on running. Here the name of the directory tells
-the source of the whole room (folder) that the kernel stands in.
+Numba looks at the file of a kernel only. A helper or a number of another file is compiled into it as well, so
+that after an upgrade the kernels of the version before could go on running. Here the name of the directory
+tells the source of the whole room (folder) that the kernel stands in.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ made from this module.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,35 +17,16 @@ from pydantic_core import PydanticCustomError
 from jfwriter.analysis_settings import AnalysisSettings
 from jfwriter.errors import SettingsError, SettingsProblem
 from jfwriter.settings_section import Section
+from jfwriter.socket_settings import (
+    AnnounceSettings,
+    CurveSettings,
+    HttpSettings,
+    InputSettings,
+    RepublishSettings,
+)
 from jfwriter.toml_lines import line_of
 
-Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
-
-
-_ADDRESS = re.compile(r"(tcp|ipc)://\S+")
-
-
-class InputSettings(Section):
-    """Where messages come from."""
-
-    addresses: tuple[str, ...] = ()
-    """ZeroMQ addresses of the sender's PUSH sockets to connect to, e.g. "tcp://dcu:5400". Empty: the
-    command line names one."""
-    watermark_messages: Positive = 100
-    """ZeroMQ receive watermark per address, in messages. Memory: watermark x message size."""
-    receive_buffer_bytes: Annotated[int, Field(ge=0)] = 0
-    """Kernel receive buffer (SO_RCVBUF) in bytes; 0 leaves the system's choice."""
-    io_threads: Annotated[int, Field(ge=1, le=16)] = 1
-    """ZeroMQ I/O threads; one carries about 5 GB/s."""
-
-    @pydantic.field_validator("addresses")
-    @classmethod
-    def _zeromq_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [address for address in addresses if not _ADDRESS.fullmatch(address)]
-        if wrong:
-            raise ValueError(f"{wrong[0]!r} is no ZeroMQ address; expected e.g. tcp://dcu:5400")
-        return addresses
 
 
 class FilesSettings(Section):
@@ -81,6 +61,22 @@ class FilesSettings(Section):
     is not called complete. Set 1 for a single writer. On the command line: --n-writers."""
     umask: Annotated[int, Field(ge=0, le=0o777)] | None = None
     """File mode creation mask of the process; not set: inherited."""
+    file_mode: Annotated[int, Field(ge=0o400, le=0o777)] | None = None
+    """Mode of the files, e.g. 0o640, whatever the umask; directories that the writer makes may also be
+    entered by who may read. Not set: as the umask gives it."""
+    group: str | int | None = None
+    """Group of the files and of directories that the writer makes, name or number; the writer's user must be
+    in it. Not set: the system's choice (in a setgid directory, the directory's group)."""
+    root_guard: Annotated[str, Field(pattern=r"^[^/]*$")] = ""
+    """Name of a file that must stand in each root directory: if it is not there, the file system is not
+    mounted and nothing is written. Empty: the root must be the very directory that it was at the start, which
+    a network file system that was mounted again is not."""
+    second_root_dir: str = ""
+    """Where the next data files go when the root directory is full or fails in mid-run, under the same
+    prefix; best on other storage. Empty: the run fails."""
+    preflight: Literal["off", "warn", "refuse"] = "warn"
+    """What to do at the start of a run whose announced images the free space (or the inodes) will not hold,
+    going by what the images of the runs before were compressed to."""
 
     @pydantic.field_validator("default_prefix")
     @classmethod
@@ -97,37 +93,6 @@ class FilesSettings(Section):
         return template
 
 
-class RepublishSettings(Section):
-    """The PUSH socket that sends every message on, unchanged."""
-
-    port: Port | None = None
-    """TCP port; not set: no republishing. 0 takes a free port."""
-    host: str = "0.0.0.0"  # noqa: S104 drop-in: consumers run on other machines
-    """Interface to bind."""
-    watermark_messages: Positive = 1000
-    """Send watermark in messages. Memory with a slow consumer: watermark x message size."""
-
-
-class AnnounceSettings(Section):
-    """The PUB socket that announces each closed file."""
-
-    port: Port | None = None
-    """TCP port; not set: no announcements. 0 takes a free port."""
-    host: str = "0.0.0.0"  # noqa: S104 drop-in: consumers run on other machines
-    """Interface to bind."""
-    announce_run_end: bool = False
-    """Also announce each finalized run ("event": "run_finalized"). Older consumers expect a `filename`."""
-
-
-class HttpSettings(Section):
-    """Status and control."""
-
-    port: Port | None = None
-    """TCP port; not set: no HTTP. 0 takes a free port."""
-    host: str = "127.0.0.1"
-    """Interface to bind."""
-
-
 class MemorySettings(Section):
     """What the daemon may hold."""
 
@@ -142,6 +107,10 @@ class ServiceSettings(Section):
     """After SIGTERM: time to bring everything to disk; then open files are closed as they are, exit 1."""
     idle_warning_s: Annotated[float, Field(gt=0)] = 60.0
     """A run that is open and got no message for so long is reported in /status and the log."""
+    storage_give_up_s: Annotated[float, Field(gt=0)] = 300.0
+    """The storage may keep the writer waiting for so long in one operation; then the runs that wait for it
+    are given up as failed, their messages are received, republished, counted and thrown away, and starts
+    are refused until the storage has answered."""
     storage_stall_limit_s: Annotated[float, Field(gt=0)] = 600.0
     """Under systemd with WatchdogSec: the storage may keep the writer waiting for so long in one operation;
     then the service manager is told nothing more and restarts the writer."""
@@ -182,10 +151,19 @@ class Settings(Section):
     analysis: AnalysisSettings = AnalysisSettings()
     republish: RepublishSettings = RepublishSettings()
     announce: AnnounceSettings = AnnounceSettings()
+    curve: CurveSettings = CurveSettings()
     http: HttpSettings = HttpSettings()
     memory: MemorySettings = MemorySettings()
     service: ServiceSettings = ServiceSettings()
     limits: LimitSettings = LimitSettings()
+
+    @pydantic.model_validator(mode="after")
+    def _keys_for_curve(self) -> Self:
+        for name in ("republish", "announce"):
+            if getattr(self, name).curve and not self.curve.secret_key_file:
+                text = "{section}.curve needs a key: set curve.secret_key_file"
+                raise PydanticCustomError("no_key", text, {"section": name})
+        return self
 
     @pydantic.model_validator(mode="after")
     def _different_ports(self) -> Self:
@@ -241,7 +219,7 @@ def _problem(item: object, text: str) -> SettingsProblem:
 def _explanation(item: dict[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         return "unknown setting; check its spelling and section"
-    if item["type"] == "same_port":
+    if item["type"] in {"same_port", "no_token", "no_key", "keys"}:
         return str(item["msg"])
     expectation = item["ctx"]["error"] if item["type"] == "value_error" else item["msg"]
     return f"{expectation}, got {item['input']!r}"

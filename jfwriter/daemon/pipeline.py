@@ -14,12 +14,14 @@ from jfwriter.daemon.aftermath import Aftermath
 from jfwriter.daemon.analysis_pool import AnalysisPool, Pending
 from jfwriter.daemon.board import Board
 from jfwriter.daemon.budget import MESSAGE_OVERHEAD_BYTES, ByteBudget
+from jfwriter.daemon.jobs import Job, WriterOrder
 from jfwriter.daemon.republish import Republisher
 from jfwriter.daemon.wire_log import WireLog
-from jfwriter.daemon.writer_thread import Job, WriterOrder, WriterThread
+from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.errors import ProtocolError
 from jfwriter.session.orders import Discard, DropReason, OpenRun, Order, WriteImage
 from jfwriter.session.session import Session
+from jfwriter.session.snapshot import State
 from jfwriter.settings import LimitSettings
 from jfwriter.wire.decode import claims_to_be_start, decode
 from jfwriter.wire.messages import (
@@ -28,9 +30,11 @@ from jfwriter.wire.messages import (
     FieldProblem,
     ImageMessage,
     Message,
+    MetadataMessage,
     StartMessage,
     UnknownMessage,
 )
+from jfwriter.wire.weight import held_bytes
 
 _log = logging.getLogger(__name__)
 _TYPE_NAMES = {
@@ -68,13 +72,20 @@ class Pipeline:
         self._board = board
         self._wire_log = wire_log
         self._limits = limits
+        self._next_limits = limits
         self._analysis = analysis
+
+    def use(self, limits: LimitSettings) -> None:
+        """For runs that start from now on; for the start message itself only if no run is open."""
+        self._next_limits = limits
+        if self._session.state is State.IDLE:
+            self._limits = limits
 
     def on_frame(self, frame: zmq.Frame) -> None:
         """One received message; never raises because of what is in it.
 
-        The frame's bytes are charged before it is queued, freed by the writer thread when its orders are
-        done, and meanwhile kept alive by the image's view of them.
+        The frame's bytes, and what its decoded values hold beside them, are charged before it is queued and
+        freed by the writer thread when its orders are done; meanwhile the image's view keeps the bytes alive.
         """
         n_bytes = len(frame)
         board = self._board
@@ -83,7 +94,7 @@ class Pipeline:
         if message is not None:
             orders = self._decide(message)
             if orders:
-                self.put(orders, n_bytes, now)
+                self.put(orders, n_bytes + held_bytes(message), now)
         if self._republisher is not None:
             is_control = isinstance(message, StartMessage | EndMessage)
             self._republisher.send(frame, n_bytes, is_control=is_control)
@@ -139,7 +150,9 @@ class Pipeline:
         if isinstance(message, CalibrationMessage):
             self._on_problems("calibration", message.problems)
             return self._session.on_calibration(message)
-        if isinstance(message, UnknownMessage):
+        if isinstance(message, MetadataMessage):
+            self._on_problems("metadata", message.problems)
+        elif isinstance(message, UnknownMessage):
             text = f"messages of type {message.type[:60]!r} are not known and are only republished"
             self._wire_log.once(logging.WARNING, ("unknown", message.type[:60]), text)
         return ()
@@ -149,6 +162,7 @@ class Pipeline:
         last = orders[-1]
         if isinstance(last, Discard) and last.reason is DropReason.REPEATED_START:
             return orders
+        self._limits = self._next_limits
         self._wire_log.new_run()
         self._board.started(start)
         if isinstance(last, OpenRun):

@@ -15,9 +15,11 @@ from jfwriter.daemon.budget import ByteBudget
 from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.pipeline import Pipeline
 from jfwriter.daemon.root import Root
+from jfwriter.daemon.run_in_work import MakeRunFiles
 from jfwriter.daemon.status import Announcements, LastRun, Notifications, Republishing
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_thread import WriterThread
+from jfwriter.hdf5.storage import Storage
 from jfwriter.session.orders import ClosedFile
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.session import Session
@@ -53,7 +55,7 @@ class ToldAnnouncer:
         self._told.announced.append(result)
 
     def status(self) -> Announcements:
-        return Announcements("tcp://127.0.0.1:1", len(self._told.files))
+        return Announcements("tcp://127.0.0.1:1", len(self._told.files), 0)
 
 
 class ToldNotifier:
@@ -73,13 +75,14 @@ class ToldRepublisher:
         self.send = told.send
 
     def status(self) -> Republishing:
-        return Republishing("tcp://127.0.0.1:2", len(self._told.republished), 0, 0)
+        return Republishing("tcp://127.0.0.1:2", len(self._told.republished), 0, 0, 0)
 
 
 class Rig:
     """Feed it with `feed`, then look at `disk`, `told` and `board`. Event loop only."""
 
-    def __init__(self, settings: Settings, **board: Any) -> None:
+    def __init__(self, settings: Settings, make_files: MakeRunFiles | None = None, **board: Any) -> None:
+        """`make_files`: the files of a run; without it those of `disk`, in memory."""
         loop = asyncio.get_running_loop()
         self.settings = settings
         self.fatal = Fatal()
@@ -90,7 +93,7 @@ class Rig:
         self.budget = ByteBudget(settings.memory.byte_budget_bytes, lambda: None)
         wire_log = WireLog(logging.getLogger("jfwriter.stream"))
         self.writer = WriterThread(
-            self.disk.make_files,
+            make_files or self.disk.make_files,
             lambda: loop.call_soon_threadsafe(self.fatal.run, self.deliver_events),
             self.budget,
         )
@@ -98,6 +101,7 @@ class Rig:
         self.notifier: Any = ToldNotifier(self.told)
         self.republisher: Any = ToldRepublisher(self.told)
         self.root = Root(settings.files.root_dir)
+        self.storage = Storage(settings.files, self.root.files)
         self.aftermath = Aftermath(
             root=self.root,
             session=self.session,
