@@ -60,15 +60,15 @@ def free_port() -> int:
 
 
 class Daemon:
-    """`jfwriter run` with default settings, announcing the end of runs."""
+    """`jfwriter run` with default settings and `more` of the configuration file, announcing ends of runs."""
 
-    def __init__(self, address: str, root: Path, *, sync: bool) -> None:
+    def __init__(self, address: str, root: Path, *, sync: bool, more: str = "") -> None:
         root.mkdir()
         port = free_port()
         config = root.parent / f"{root.name}.toml"
         config.write_text(
             f'[input]\naddresses = ["{address}"]\n[files]\nroot_dir = "{root}"\nsync = {json.dumps(sync)}\n'
-            f'[announce]\nport = {port}\nhost = "127.0.0.1"\nannounce_run_end = true\n',
+            f'[announce]\nport = {port}\nhost = "127.0.0.1"\nannounce_run_end = true\n{more}',
             encoding="utf-8",
         )
         self._log = config.with_suffix(".log")
@@ -100,8 +100,8 @@ class Daemon:
 
 
 @contextmanager
-def running_daemon(address: str, root: Path, *, sync: bool) -> Iterator[Daemon]:
-    daemon = Daemon(address, root, sync=sync)
+def running_daemon(address: str, root: Path, *, sync: bool, more: str = "") -> Iterator[Daemon]:
+    daemon = Daemon(address, root, sync=sync, more=more)
     try:
         yield daemon
     finally:

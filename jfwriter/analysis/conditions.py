@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jfwriter.kernels.edges import map_of_edges
 from jfwriter.kernels.geometry import Geometry
 from jfwriter.kernels.pixel_classes import Array, Mask, PixelRules, default_error_value, excluded_pixels
 from jfwriter.nexus import packed
@@ -13,17 +14,21 @@ from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import StartMessage
 
 NO_SATURATION = (1 << 63) - 1
+WITH_LARGE_PIXELS = ("JUNGFRAU", "EIGER")
+"""Detectors whose bare modules have pixels of twice the size between their chips."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """Of one run. `geometry` is None and `why_no_geometry` says why where the start message tells too little.
 
-    `q_recipA` float32 [y, x]. Everything is only read after it was made.
+    `q_recipA` float32 [y, x]; `edges` uint8 [y, x] as in kernels/edges.py. Everything is only read after it
+    was made.
     """
 
     shape: tuple[int, int]
     excluded: Mask
+    edges: Mask
     error_value: int | None
     saturation_value: int
     geometry: Geometry | None
@@ -47,11 +52,15 @@ def conditions_of(plan: RunPlan, warnings: list[str]) -> Conditions:
     mask = None
     for name, payload in tuple(start.pixel_mask.items())[:1]:
         mask = packed.unpacked(payload, f"pixel_mask {name!a}", plan.shape, np.uint32, warnings)
+    mask = None if mask is None else mask.astype(np.uint32, copy=False)
+    description = (start.detector_description or "").upper()
+    bare = any(name in description for name in WITH_LARGE_PIXELS)
     geometry = geometry_of(start, plan.shape)
     known = isinstance(geometry, Geometry)
     return Conditions(
         shape=plan.shape,
-        excluded=excluded_pixels(None if mask is None else mask.astype(np.uint32, copy=False), plan.shape),
+        excluded=excluded_pixels(mask, plan.shape),
+        edges=map_of_edges(plan.shape, mask, has_bare_modules=bare),
         error_value=start.error_value,
         saturation_value=NO_SATURATION if start.saturation_value is None else start.saturation_value,
         geometry=geometry if isinstance(geometry, Geometry) else None,
