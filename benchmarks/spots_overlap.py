@@ -81,7 +81,8 @@ def spots_of_pyfai(frames: Frames, noise: float) -> Spots:
     finder = OCL_PeakFinder(
         engine.lut, image_size=mask.size, empty=ERROR, unit="r_m", bin_centers=engine.bin_centers,
         radius=integrator.array_from_unit(shape, typ="center", unit="r_m", scale=False), mask=mask,
-        ctx=ocl.create_context(devicetype="all"),
+        # Among platforms of one name, pyFAI looks for the device in the last one.
+        ctx=ocl.create_context(platformid=len(ocl.platforms) - 1, deviceid=0),
     )  # fmt: skip
     found = []
     for frame in frames.pixels:

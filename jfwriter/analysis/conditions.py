@@ -23,12 +23,13 @@ WITH_LARGE_PIXELS = ("JUNGFRAU", "EIGER")
 class Conditions:
     """Of one run. `geometry` is None and `why_no_geometry` says why where the start message tells too little.
 
-    `edges` uint8 [y, x] as in kernels/edges.py. Everything is only read after the run was prepared.
+    `pixel_mask` uint32 [y, x]. Everything is only read after the run was prepared.
     """
 
     shape: tuple[int, int]
+    pixel_mask: Array | None
+    has_bare_modules: bool
     excluded: Mask
-    edges: Mask
     error_value: int | None
     saturation_value: int
     geometry: Geometry | None
@@ -39,6 +40,11 @@ class Conditions:
         """float32 [y, x]. Found when it is first asked for: a run without spots, rings and background begins
         some tenths of a second earlier on a large detector."""
         return None if self.geometry is None else self.geometry.q_map()
+
+    @functools.cached_property
+    def edges(self) -> Mask:
+        """uint8 [y, x] as in kernels/edges.py. Found when it is first asked for, too."""
+        return map_of_edges(self.shape, self.pixel_mask, has_bare_modules=self.has_bare_modules)
 
     def rules(self, dtype: np.dtype[np.generic]) -> PixelRules:
         """Classes of pixels of this type; without an error value in the start message, that of the type."""
@@ -59,13 +65,13 @@ def conditions_of(plan: RunPlan, warnings: list[str]) -> Conditions:
         mask = packed.unpacked(payload, f"pixel_mask {name!a}", plan.shape, np.uint32, warnings)
     mask = None if mask is None else mask.astype(np.uint32, copy=False)
     description = (start.detector_description or "").upper()
-    bare = any(name in description for name in WITH_LARGE_PIXELS)
     geometry = geometry_of(start, plan.shape)
     known = isinstance(geometry, Geometry)
     return Conditions(
         shape=plan.shape,
+        pixel_mask=mask,
+        has_bare_modules=any(name in description for name in WITH_LARGE_PIXELS),
         excluded=excluded_pixels(mask, plan.shape),
-        edges=map_of_edges(plan.shape, mask, has_bare_modules=bare),
         error_value=start.error_value,
         saturation_value=NO_SATURATION if start.saturation_value is None else start.saturation_value,
         geometry=geometry if isinstance(geometry, Geometry) else None,
