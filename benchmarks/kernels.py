@@ -157,7 +157,7 @@ def everything(on: Subject) -> Contest:
     packed = memoryview(compress(on.image, Codec.BSLZ4))
     payload = Payload(packed, Codec.BSLZ4, on.image.dtype, (height, width))
     q_map = on.geometry.q_map()
-    regions = [Box(100, 400, 100, 400), Circle(width / 2, height / 2, 100), Azimuthal(1.6, 2.2)]
+    regions: list[Region] = [Box(100, 400, 100, 400), Circle(width / 2, height / 2, 100), Azimuthal(1.6, 2.2)]
     sums = RoiSums(on.rules, make_roi_map(regions, on.geometry, on.geometry.shape), len(regions))
     estimate = BackgroundEstimate(on.rules, q_map)
     settings = AzintSettings(0.1, None, 0.01, 1, True, 0.99, True)

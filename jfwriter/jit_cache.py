@@ -17,9 +17,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from numba.core import config
+import numba
 
+config: Any = numba.config
 _KEPT = 3
 """States of a room whose kernels are kept: one may go back to the version before."""
 

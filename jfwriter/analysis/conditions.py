@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from jfwriter.kernels.edges import map_of_edges
 from jfwriter.kernels.geometry import Geometry
@@ -60,10 +61,10 @@ class Conditions:
 def conditions_of(plan: RunPlan, warnings: list[str]) -> Conditions:
     """Unpacks the pixel mask: takes some hundredths of a second for a large detector."""
     start = plan.start
-    mask = None
+    mask: npt.NDArray[np.uint32] | None = None
     for name, payload in tuple(start.pixel_mask.items())[:1]:
-        mask = packed.unpacked(payload, f"pixel_mask {name!a}", plan.shape, np.uint32, warnings)
-    mask = None if mask is None else mask.astype(np.uint32, copy=False)
+        found = packed.unpacked(payload, f"pixel_mask {name!a}", plan.shape, np.uint32, warnings)
+        mask = None if found is None else found.astype(np.uint32, copy=False)
     description = (start.detector_description or "").upper()
     geometry = geometry_of(start, plan.shape)
     known = isinstance(geometry, Geometry)
