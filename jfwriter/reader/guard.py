@@ -32,7 +32,7 @@ def open_file(path: Path) -> h5py.File:
     """Open a regular file to be read. Raises Unsafe (a pipe or device keeps whoever opens it), OSError."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise Unsafe(f"{path.name}: is no regular file")
-    return h5py.File(path, "r")
+    return h5py.File(path, "r", locking="best-effort")
 
 
 def beside(path: Path, name: str, *, follow: bool = False) -> Path:

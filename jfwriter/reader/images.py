@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from jfwriter.reader import guard
 from jfwriter.reader.contents import IMAGES
 from jfwriter.reader.fields import short
 from jfwriter.reader.nodes import TROUBLE, Node, find
+from jfwriter.reader.outcome import RunOutcome, read_outcome
 
 
 class RunImages:
@@ -52,6 +54,11 @@ class RunImages:
             return np.asarray(dataset[row])
         except TROUBLE as error:
             raise StorageUnavailable(f"{self._path}: image {image_id}: {short(error)}") from error
+
+    @cached_property
+    def outcome(self) -> RunOutcome:
+        """The verdict, and what became of each image."""
+        return read_outcome(self._file)
 
     def place(self, image_id: int) -> tuple[h5py.Dataset, int]:
         """The data set that holds an image, in the file where its results stand too, and the image's row.
