@@ -58,15 +58,15 @@ class Losses:
         self.lost.add(image_id)
         self.n_rejected += 1
 
-    def look_for_gone(self, exists: Callable[[str], bool]) -> None:
-        """`exists` tells whether a file of this base name is there."""
-        self.gone = [file for file in self.published if not exists(base_name(file))]
+    def look_for_gone(self, exists: Callable[[ClosedFile], bool]) -> None:
+        """`exists` tells whether a file is there."""
+        self.gone = [file for file in self.published if not exists(file)]
 
     @property
     def kept(self) -> list[ClosedFile]:
         """Published files that stand there."""
-        gone = {file.file_index for file in self.gone}
-        return [file for file in self.published if file.file_index not in gone]
+        gone = {file.filename for file in self.gone}
+        return [file for file in self.published if file.filename not in gone]
 
     @property
     def n_kept(self) -> int:

@@ -38,6 +38,8 @@ class RunDirectory:
     ) -> None:
         """`root` None: it is not looked at again."""
         self.ownership = ownership
+        self.is_second = False
+        """Whether it lies below the second root directory."""
         self._descriptor = descriptor
         self._parts = parts
         self._root = root
@@ -79,6 +81,26 @@ class RunDirectory:
             raise
         return directory
 
+    @classmethod
+    def refuse_conflicts(cls, root: FilesRoot, plan: RunPlan) -> None:
+        """Raises RunRefused if a file of the run stands below `root`; makes nothing. Other troubles of that
+        root are none of the run's as long as it is not needed."""
+        try:
+            with contextlib.closing(Walk(root.path)) as walk:
+                walk.descend(plan.directory)
+                if walk.missing:
+                    return
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+                directory = cls(os.open(".", flags, dir_fd=walk.descriptor), plan.directory, root)
+            directory.is_second = True
+            with directory:
+                directory._refuse_conflicts(plan)
+        except OSError:
+            return
+        except RunRefused as refusal:
+            if refusal.reason == "exists":
+                raise
+
     def __enter__(self) -> RunDirectory:
         return self
 
@@ -103,8 +125,14 @@ class RunDirectory:
         return f"/proc/self/fd/{self._descriptor}/{name}"
 
     def relative(self, name: str) -> str:
-        """`name` as a person finds it: relative to the root, with forward slashes."""
-        return "/".join((*self._parts, name))
+        """`name` as a person finds it: relative to the root, with forward slashes; in the second root
+        directory, absolute."""
+        return "/".join((*self._parts, name)) if not self.is_second else f"{self.absolute}{name}"
+
+    @property
+    def absolute(self) -> str:
+        """The directory's path with a slash at its end; empty if its root is not known."""
+        return "" if self._root is None else "/".join((str(self._root.path).rstrip("/"), *self._parts, ""))
 
     def exists(self, name: str) -> bool:
         """Whether anything stands at `name`, be it a link to nowhere."""

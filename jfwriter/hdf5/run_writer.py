@@ -5,32 +5,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-
-import h5py
+from dataclasses import replace
 
 from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import DataFiles
-from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
-from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.image_dataset import Scratch
 from jfwriter.hdf5.losses import Losses, base_name
 from jfwriter.hdf5.master_file import MasterContent, write_master
 from jfwriter.hdf5.original_numbers import OriginalNumbers
+from jfwriter.hdf5.pieces import as_seen_from
 from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
 from jfwriter.hdf5.preflight import raw_image_bytes
-from jfwriter.hdf5.publish import PendingFile
-from jfwriter.hdf5.reserve import Reserve
+from jfwriter.hdf5.publish_master import publish_master
 from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.run_roots import RunRoots
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.storage import Storage
-from jfwriter.hdf5.verify import check_master
 from jfwriter.payload import Codec
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
 from jfwriter.session.plan import N_WRITERS_UNKNOWN, FileFormat, RunPlan
@@ -65,9 +61,9 @@ class RunWriter:
         self._plugins = PluginSet(plugins)
         self._settings = settings
         self._on_closed = on_closed
-        self._directory: RunDirectory | None = None
+        self._roots: RunRoots | None = None
         self._files: DataFiles | None = None
-        self._reserve: Reserve | None = None
+        self._master_name = ""
         self._calibrations = Calibrations()
         self._original_numbers = OriginalNumbers()
         self._n_seen = 0
@@ -90,11 +86,8 @@ class RunWriter:
             return
         if not self._plan.only_writer and self._plan.n_writers == 0:
             _log.warning("%s: %s", self._plan.prefix, N_WRITERS_UNKNOWN)
-        if self._storage is None:
-            self._storage = _storage(self._settings)
-        self._directory = self._storage.open_directory(self._plan)
-        self._reserve = Reserve(self._directory.descriptor, self._storage.expected_bytes(self._plan))
-        parts = FileParts(self._plan, self._directory, self._plugins, Scratch())
+        self._roots = RunRoots(self._storage or _storage(self._settings), self._plan)
+        parts = FileParts(self._plan, self._roots.first, self._plugins, Scratch())
         raw_codec = Codec(self._settings.files.compress_raw_images)
         self._files = DataFiles(parts, raw_codec, self._file_closed)
 
@@ -107,15 +100,17 @@ class RunWriter:
         if self._files is None:
             self._n_counted += 1
             return 0
-        try:
-            return self._store(self._files, order)
-        except PayloadError:
-            self._losses.reject(order.image.image_id)
-            raise
-        except StorageError as error:
-            self._losses.failed_with.add(order.image.image_id)
-            self._failure = StorageError(error.reason, str(error))
-            raise
+        while True:
+            try:
+                return self._store(self._files, order)
+            except PayloadError:
+                self._losses.reject(order.image.image_id)
+                raise
+            except StorageError as error:
+                failure = StorageError(error.reason, str(error))
+            if not self._go_on_after(failure, order):
+                self._losses.failed_with.add(order.image.image_id)
+                raise failure
 
     def write_calibration(self, message: CalibrationMessage) -> None:
         """Keep a copy of the packed images for the master, if this writer makes it."""
@@ -124,13 +119,15 @@ class RunWriter:
 
     def close_file(self, file_index: int) -> None:
         """A data file is full: check, publish and tell of it. Raises StorageError."""
-        if self._files is None or not self._files.is_open(file_index):
-            return
-        try:
-            self._files.close(file_index, self._plan.images_per_file)
-        except StorageError as error:
-            self._failure = StorageError(error.reason, str(error))
-            raise
+        while self._files is not None and self._files.is_open(file_index):
+            try:
+                self._files.close(file_index, self._plan.images_per_file)
+            except StorageError as error:
+                failure = StorageError(error.reason, str(error))
+            else:
+                return
+            if not self._go_on_after(failure):
+                raise failure
 
     def finish(self, order: FinishRun) -> RunReport:
         """Close what is open, write the master, and say what stands there now. The images that `order`
@@ -139,12 +136,15 @@ class RunWriter:
         Never raises StorageError: a run that cannot be finished is abandoned and reported as failed, and so
         is one that has failed before.
         """
-        if self._files is not None and self._failure is None:
+        while self._files is not None and self._failure is None and not self._is_finished:
             try:
                 self._finish_files(self._files, order)
-                self._is_finished = True
             except StorageError as error:
-                self._failure = StorageError(error.reason, str(error))
+                failure = StorageError(error.reason, str(error))
+            else:
+                self._is_finished = True
+                break
+            self._go_on_after(failure)
         if self._failure is not None:
             _log.error("run %s failed: %s", self._plan.prefix, self._failure)
         self.abandon()
@@ -156,14 +156,14 @@ class RunWriter:
         After a failure of the storage, data files that can be closed and published with what they hold are.
         What could not be published keeps its temporary name if it holds images. A second call does nothing.
         """
-        if self._directory is None:
+        if self._roots is None:
             return
         storage_works = self._failure is None
         if storage_works and not self._is_finished:
             self._failure = StorageError("abandoned", "the run was given up before its end")
         if self._files is not None:
             if not storage_works:
-                storage_works = self._reserve is not None and self._reserve.release()
+                storage_works = self._roots.release_reserve()
                 if self._failure is not None and self._failure.reason not in HOPELESS:
                     self._files.close_as_they_are()
             self._losses.abandoned.update(self._files.unpublished())
@@ -171,15 +171,27 @@ class RunWriter:
                 _log.warning(
                     "%s: what was written of an unfinished file stays in %s", self._plan.prefix, name
                 )
-        if self._reserve is not None:
-            self._reserve.release()
-        self._directory.close()
-        self._directory = None
+        self._roots.close()
+        self._roots = None
+
+    def _go_on_after(self, failure: StorageError, order: WriteImage | None = None) -> bool:
+        """Go on in the second root directory, if there is one; else the run has failed. `order`: the image
+        that could not be written."""
+        second = None if self._roots is None else self._roots.after(failure)
+        if second is None or self._files is None:
+            self._failure = failure
+            return False
+        if order is not None:
+            self._files.forget(order)
+        for image_id in self._files.go_on_in(second):
+            self._losses.reject(image_id)
+        return True
 
     def _file_closed(self, file: ClosedFile) -> None:
         self._losses.published.append(file)
-        assert self._storage is not None  # noqa: S101 opened with the files
-        self._storage.compression.learn(file.n_written * raw_image_bytes(self._plan), file.size_bytes)
+        assert self._roots is not None  # noqa: S101 opened with the files
+        raw_bytes = file.n_written * raw_image_bytes(self._plan)
+        self._roots.storage.compression.learn(raw_bytes, file.size_bytes)
         self._on_closed(file)
 
     def _store(self, files: DataFiles, order: WriteImage) -> int:
@@ -218,32 +230,30 @@ class RunWriter:
         files.close(0, n_images, describe)
 
     def _write_master(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
-        assert self._directory is not None  # noqa: S101 opened with the files
-        name = self._plan.master_name
-        pending = PendingFile(self._directory, name)
+        """In the first directory if it takes it, else in the second."""
+        assert self._roots is not None  # noqa: S101 opened with the files
+        content = self._content(files, order, n_images, self._losses.n_kept)
         try:
-            with storage_faults(f"cannot create {name}"):
-                libver = master_libver(self._plan.format)
-                file = h5py.File(pending.path, "x", libver=libver, track_order=False, locking="best-effort")
-            try:
-                content = self._content(files, order, n_images, self._losses.n_kept)
-                self._warn(write_master(file, self._plan, content))
-                with storage_faults(f"cannot close {name}"):
-                    file.close()
-            finally:
-                with contextlib.suppress(*STORAGE_FAULTS):
-                    file.close()
-            has_images = self._plan.format is FileFormat.NXmxVDS and n_images > 0
-            check_master(pending.path, name, n_images, has_images=has_images)
-        except BaseException:
-            pending.discard()
-            raise
-        self._master_bytes = pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
+            self._publish_master(self._roots.first, content)
+        except StorageError as error:
+            failure = StorageError(error.reason, str(error))
+        else:
+            return
+        second = self._roots.second or self._roots.after(failure)
+        if second is None:
+            raise failure
+        self._publish_master(second, replace(content, data_directory=self._roots.first.absolute))
+
+    def _publish_master(self, directory: RunDirectory, content: MasterContent) -> None:
+        content = replace(content, pieces=as_seen_from(content.pieces, directory.absolute))
+        self._master_bytes, warnings = publish_master(directory, self._plan, content)
+        self._master_name = directory.relative(self._plan.master_name)
+        self._warn(warnings)
 
     def _look_for_gone(self) -> None:
         """Files that somebody took away while the run went on: their images count as dropped."""
-        assert self._directory is not None  # noqa: S101 opened with the files
-        self._losses.look_for_gone(self._directory.exists)
+        assert self._roots is not None  # noqa: S101 opened with the files
+        self._losses.look_for_gone(self._roots.holds)
         gone = self._losses.gone
         if gone:
             self._reasons.append(f"{len(gone)} published files are gone, {base_name(gone[0])} first")
@@ -266,6 +276,7 @@ class RunWriter:
             calibrations=self._calibrations.messages,
             original_ids=self._original_numbers,
             figures=order.figures,
+            pieces=files.left.pieces,
         )
 
     def _n_images(self, order: FinishRun) -> int:
@@ -283,11 +294,11 @@ class RunWriter:
         return RunReport(
             plan=self._plan,
             outcome=outcome,
-            reasons=(*reasons, *order.reasons),
+            reasons=(*reasons, *order.reasons, *self._notes()),
             n_images=self._n_images(order),
             n_written=self._n_counted if self._files is None else self._losses.n_kept,
             missing=order.missing,
-            files=tuple("/".join((*self._plan.directory, name)) for name in self._names()),
+            files=self._names(),
             written_bytes=sum(file.size_bytes for file in self._losses.kept) + (self._master_bytes or 0),
             dropped=order.dropped,
             problems=dict(self._plugins.problems),
@@ -310,14 +321,25 @@ class RunWriter:
         if self._calibrations.n_left_out:
             n_left_out = self._calibrations.n_left_out
             doubts.append(f"{n_left_out} calibration {_images(n_left_out)} left out: too large")
+        if self._files is not None:
+            doubts += self._files.left.only_in_parts
         if self._files is not None and self._files.n_rows_unfilled:
             n_rows = self._files.n_rows_unfilled
             doubts.append(f"{n_rows} missing {_images(n_rows)} without fill values: too many")
         return doubts
 
-    def _names(self) -> list[str]:
-        names = sorted(base_name(file) for file in self._losses.kept)
-        return names if self._master_bytes is None else [*names, self._plan.master_name]
+    def _names(self) -> tuple[str, ...]:
+        names = sorted(file.filename for file in self._losses.kept)
+        return tuple(names) if self._master_bytes is None else (*names, self._master_name)
+
+    def _notes(self) -> list[str]:
+        """What a person should know although nothing is missing."""
+        spilled = [file for file in self._losses.kept if file.filename.startswith("/")]
+        if not spilled:
+            return []
+        n_images = sum(file.n_written for file in spilled)
+        where = f"{len(spilled)} files are in the second root directory"
+        return [f"spilled: {n_images} {_images(n_images)} in {where}"]
 
     def _warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:
