@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import h5py
 
 from jfwriter.errors import PayloadError, StorageError
+from jfwriter.hdf5 import hdf5_file
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, Scratch, fill_chunk
@@ -68,7 +69,11 @@ class DataFile:
         self._plan = plan
         self._first_image = file_index * plan.images_per_file
         self._pending = PendingFile(parts.directory, self.name)
-        self._file = _create(self._pending.path, plan, self.name)
+        try:
+            self._file = _create(self._pending.path, plan, self.name)
+        except StorageError:
+            self._pending.discard()  # HDF5 may have failed after it had made the file
+            raise
         self._images: dict[str, ImageDataset] = {}
         self._filled: FilledRows | None = None
         self._least_chunks = 0
@@ -260,9 +265,7 @@ class DataFile:
 def _create(path: str, plan: RunPlan, name: str) -> h5py.File:
     libver = SINGLE_FILE if plan.is_integrated else DATA_FILE
     with storage_faults(f"cannot create {name}"):
-        # Mode "x": never a file that is there already. Locks, where the file system has them, keep other
-        # HDF5 programs from writing into it.
-        return h5py.File(path, "x", libver=libver, track_order=False, locking="best-effort")
+        return hdf5_file.create(path, libver)
 
 
 def _frame(file: h5py.File, plan: RunPlan, name: str) -> h5py.Group:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import h5py
 
 from jfwriter.errors import StorageError
+from jfwriter.hdf5 import hdf5_file
 from jfwriter.hdf5.data_file import DataFile, FilledRows, image_path
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.image_dataset import ImageFormat
@@ -146,7 +147,7 @@ def _chunks(left: LeftFile, rows: list[int]) -> Iterator[tuple[int, dict[str, by
     """Of the rows that can be read."""
     try:
         with storage_faults(f"cannot open {left.path}"):
-            source = h5py.File(left.path, "r", locking="best-effort")
+            source = hdf5_file.open_to_read(left.path)
     except StorageError as error:
         _log.error("%s", error)
         return

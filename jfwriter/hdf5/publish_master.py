@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-import h5py
-
+from jfwriter.hdf5 import hdf5_file
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.master_file import MasterContent, write_master
@@ -21,8 +20,7 @@ def publish_master(directory: RunDirectory, plan: RunPlan, content: MasterConten
     pending = PendingFile(directory, name)
     try:
         with storage_faults(f"cannot create {name}"):
-            libver = master_libver(plan.format)
-            file = h5py.File(pending.path, "x", libver=libver, track_order=False, locking="best-effort")
+            file = hdf5_file.create(pending.path, master_libver(plan.format))
         try:
             warnings = write_master(file, plan, content)
             with storage_faults(f"cannot close {name}"):

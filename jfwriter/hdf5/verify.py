@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import h5py
 
 from jfwriter.errors import StorageError
+from jfwriter.hdf5 import hdf5_file
 from jfwriter.hdf5.faults import storage_faults
 
 REASON = "read_back"
@@ -33,7 +34,7 @@ def check_extents(path: str, name: str, counted: Counted) -> None:
     """
     found: dict[str, int] = {}
     chunks: dict[str, int] = {}
-    with storage_faults(f"cannot read {name} back"), h5py.File(path, "r", locking="best-effort") as file:
+    with storage_faults(f"cannot read {name} back"), hdf5_file.open_to_read(path) as file:
         for dataset in (*counted.datasets, *counted.images):
             found[dataset] = _n_rows(file, dataset)
         for dataset in counted.images:
@@ -54,7 +55,7 @@ def check_master(path: str, name: str, n_images: int, *, has_images: bool) -> No
     Raises StorageError as `check_extents`.
     """
     n_rows = None
-    with storage_faults(f"cannot read {name} back"), h5py.File(path, "r", locking="best-effort") as file:
+    with storage_faults(f"cannot read {name} back"), hdf5_file.open_to_read(path) as file:
         n_found = int(file["/entry/instrument/detector/detectorSpecific/nimages"][()])
         if has_images:
             n_rows = _n_rows(file, "/entry/data/data")

@@ -1,0 +1,64 @@
+"""Creating and opening HDF5 files without keeping the interpreter meanwhile.
+
+h5py lets other threads run while HDF5 reads, writes and closes, but not while it creates or opens a file
+(measured with 3.16). On storage that does not answer, the whole process would stand still in that one call,
+with its event loop. So HDF5's functions are called directly, as ctypes lets go of the interpreter.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+from typing import Any
+
+import h5py
+from h5py._objects import phil
+
+Libver = tuple[str, str]
+_VERSIONS = {"earliest": h5py.h5f.LIBVER_EARLIEST, "v108": h5py.h5f.LIBVER_V18, "v110": h5py.h5f.LIBVER_V110}
+
+
+def create(path: str, libver: Libver) -> h5py.File:
+    """A new file at `path`, written in the versions from `libver[0]` to `libver[1]` of the file format.
+
+    Raises OSError, FileExistsError if anything stands there. Locks, where the file system has them, keep
+    other HDF5 programs from writing into the file.
+    """
+    access = _access()
+    access.set_libver_bounds(*(_VERSIONS[name] for name in libver))
+    creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    return _file("H5Fcreate", path, h5py.h5f.ACC_EXCL, creation.id, access.id)
+
+
+def open_to_read(path: str) -> h5py.File:
+    """Raises OSError."""
+    access = _access()  # an id is good as long as its object
+    return _file("H5Fopen", path, h5py.h5f.ACC_RDONLY, access.id)
+
+
+def _access() -> h5py.h5p.PropFAID:
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    access.set_file_locking(True, True)
+    return access
+
+
+def _file(name: str, path: str, flags: int, *properties: int) -> h5py.File:
+    function = getattr(_library(), name)
+    function.argtypes = (ctypes.c_char_p, ctypes.c_uint, *(ctypes.c_int64 for _ in properties))
+    function.restype = ctypes.c_int64
+    with phil:  # h5py's own lock: no other thread may be in HDF5
+        ctypes.set_errno(0)
+        number = function(os.fsencode(path), flags, *properties)
+        if number < 0:
+            code = ctypes.get_errno() or errno.EIO
+            raise OSError(code, os.strerror(code), path)
+        return h5py.File(h5py.h5f.FileID(number))
+
+
+@functools.cache
+def _library() -> Any:
+    """HDF5 as h5py has loaded it: a library's symbols are looked up in those that it needs, too."""
+    return ctypes.CDLL(h5py.h5f.__file__, use_errno=True)
