@@ -177,12 +177,12 @@ class RunWriter:
     def _go_on_after(self, failure: StorageError, order: WriteImage | None = None) -> bool:
         """Go on in the second root directory, if there is one; else the run has failed. `order`: the image
         that could not be written."""
+        if order is not None and self._files is not None:
+            self._files.forget(order)
         second = None if self._roots is None else self._roots.after(failure)
         if second is None or self._files is None:
             self._failure = failure
             return False
-        if order is not None:
-            self._files.forget(order)
         for image_id in self._files.go_on_in(second):
             self._losses.reject(image_id)
         return True

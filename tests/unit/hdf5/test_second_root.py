@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from jfwriter.errors import RunRefused, StorageError
+from jfwriter.hdf5.data_file import DataFile
 from jfwriter.hdf5.image_dataset import ImageDataset
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.payload import Codec, Payload
@@ -249,3 +250,22 @@ def test_a_second_root_that_is_not_there_costs_nothing(roots: Roots) -> None:
     assert run.writer._roots is not None
     assert "cannot be used" in run.writer._roots.storage.second_problem
     assert written(run).outcome is Outcome.COMPLETE
+
+
+def test_quantities_that_cannot_be_stored_count_their_image_once(
+    roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a second root the run fails; what is published does not hold the image that is told lost."""
+    run = roots.run(VDS, files={"second_root_dir": ""})
+    write(run, range(5))
+    with monkeypatch.context() as patch:
+        failing(patch, DataFile, "append_rows", lambda *_: True)
+        with pytest.raises(StorageError):
+            write(run, range(5, 6))
+    run.writer.abandon()
+    report = run.finish(N_IMAGES)
+    assert report.outcome is Outcome.FAILED
+    assert report.n_written == 5
+    assert report.dropped == {"run_failed": 1}
+    with h5py.File(roots.first / "scan1_data_000001.h5") as file:
+        np.testing.assert_array_equal(file["/entry/data/data"][()], PIXELS[:5])
