@@ -29,33 +29,38 @@ def create(path: str, libver: Libver) -> h5py.File:
     access = _access()
     access.set_libver_bounds(*(_VERSIONS[name] for name in libver))
     creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
-    return _file("H5Fcreate", path, h5py.h5f.ACC_EXCL, creation.id, access.id)
+    with phil:
+        found = _call("H5Fcreate", path, h5py.h5f.ACC_EXCL, creation.id, access.id)
+        if found is None:
+            code = ctypes.get_errno() or errno.EIO
+            raise OSError(code, os.strerror(code), path)
+        return h5py.File(found)
 
 
 def open_to_read(path: str) -> h5py.File:
     """Raises OSError."""
     access = _access()  # an id is good as long as its object
-    return _file("H5Fopen", path, h5py.h5f.ACC_RDONLY, access.id)
+    with phil:
+        found = _call("H5Fopen", path, h5py.h5f.ACC_RDONLY, access.id)
+        # The storage has just answered: h5py finds the words for what is wrong.
+        return h5py.File(found or h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
 
 
 def _access() -> h5py.h5p.PropFAID:
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-    access.set_file_locking(True, True)
+    access.set_file_locking(True, True)  # noqa: FBT003 use them, ignore that there are none
     return access
 
 
-def _file(name: str, path: str, flags: int, *properties: int) -> h5py.File:
+def _call(name: str, path: str, flags: int, *properties: int) -> h5py.h5f.FileID | None:
+    """None if it failed. Call it with h5py's own lock, so that no other thread is in HDF5."""
     function = getattr(_library(), name)
     function.argtypes = (ctypes.c_char_p, ctypes.c_uint, *(ctypes.c_int64 for _ in properties))
     function.restype = ctypes.c_int64
-    with phil:  # h5py's own lock: no other thread may be in HDF5
-        ctypes.set_errno(0)
-        number = function(os.fsencode(path), flags, *properties)
-        if number < 0:
-            code = ctypes.get_errno() or errno.EIO
-            raise OSError(code, os.strerror(code), path)
-        return h5py.File(h5py.h5f.FileID(number))
+    ctypes.set_errno(0)
+    number = function(os.fsencode(path), flags, *properties)
+    return None if number < 0 else h5py.h5f.FileID(number)
 
 
 @functools.cache

@@ -180,7 +180,7 @@ def test_a_file_system_that_becomes_read_only(tmp_path: Path, dcu: PlainDcu) -> 
         last = finished(service, 1)
         assert (last["outcome"], last["images_written"]) == ("failed", 4)
         assert last["reasons"][0].startswith("read_only: ")
-        assert service.get("health")[0] == 503
+        wait_for(lambda: service.get("health")[0] == 503)
         dcu.send(stream.run(2, n_images=3))
         assert "read-only" in finished(service, 2)["reasons"][0]
         assert images_that_stand(root) == 4
