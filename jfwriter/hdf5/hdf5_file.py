@@ -49,7 +49,7 @@ def open_to_read(path: str) -> h5py.File:
 def _access() -> h5py.h5p.PropFAID:
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-    access.set_file_locking(True, True)  # noqa: FBT003 use them, ignore that there are none
+    access.set_file_locking(True, True)
     return access
 
 
