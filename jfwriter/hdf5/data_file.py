@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import h5py
 
 from jfwriter.errors import PayloadError, StorageError
-from jfwriter.hdf5 import hdf5_file
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, Scratch, fill_chunk
+from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.per_image_links import PER_IMAGE_GROUPS
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.plugin_set import PluginSet, Rows
@@ -265,7 +265,7 @@ class DataFile:
 def _create(path: str, plan: RunPlan, name: str) -> h5py.File:
     libver = SINGLE_FILE if plan.is_integrated else DATA_FILE
     with storage_faults(f"cannot create {name}"):
-        return hdf5_file.create(path, libver)
+        return new_file(path, libver)
 
 
 def _frame(file: h5py.File, plan: RunPlan, name: str) -> h5py.Group:

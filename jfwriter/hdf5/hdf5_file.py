@@ -16,19 +16,9 @@ from typing import Any
 import h5py
 from h5py._objects import phil
 
-Libver = tuple[str, str]
-_VERSIONS = {"earliest": h5py.h5f.LIBVER_EARLIEST, "v108": h5py.h5f.LIBVER_V18, "v110": h5py.h5f.LIBVER_V110}
 
-
-def create(path: str, libver: Libver) -> h5py.File:
-    """A new file at `path`, written in the versions from `libver[0]` to `libver[1]` of the file format.
-
-    Raises OSError, FileExistsError if anything stands there. Locks, where the file system has them, keep
-    other HDF5 programs from writing into the file.
-    """
-    access = _access()
-    access.set_libver_bounds(*(_VERSIONS[name] for name in libver))
-    creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+def create(path: str, creation: h5py.h5p.PropFCID, access: h5py.h5p.PropFAID) -> h5py.File:
+    """A new file at `path`. Raises OSError, FileExistsError if anything stands there."""
     with phil:
         found = _call("H5Fcreate", path, h5py.h5f.ACC_EXCL, creation.id, access.id)
         if found is None:
@@ -39,18 +29,13 @@ def create(path: str, libver: Libver) -> h5py.File:
 
 def open_to_read(path: str) -> h5py.File:
     """Raises OSError."""
-    access = _access()  # an id is good as long as its object
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    access.set_file_locking(True, True)
     with phil:
         found = _call("H5Fopen", path, h5py.h5f.ACC_RDONLY, access.id)
         # The storage has just answered: h5py finds the words for what is wrong.
         return h5py.File(found or h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
-
-
-def _access() -> h5py.h5p.PropFAID:
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-    access.set_file_locking(True, True)
-    return access
 
 
 def _call(name: str, path: str, flags: int, *properties: int) -> h5py.h5f.FileID | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 
-from jfwriter.hdf5 import hdf5_file
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.master_file import MasterContent, write_master
+from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.verify import check_master
@@ -20,7 +20,7 @@ def publish_master(directory: RunDirectory, plan: RunPlan, content: MasterConten
     pending = PendingFile(directory, name)
     try:
         with storage_faults(f"cannot create {name}"):
-            file = hdf5_file.create(pending.path, master_libver(plan.format))
+            file = new_file(pending.path, master_libver(plan.format))
         try:
             warnings = write_master(file, plan, content)
             with storage_faults(f"cannot close {name}"):

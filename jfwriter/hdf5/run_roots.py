@@ -49,6 +49,10 @@ class RunRoots:
         directory = (self.second or self.first) if in_second else self.first
         return directory.exists(base_name(file))
 
+    def has_moved(self) -> bool:
+        """Whether the way to one of its directories leads elsewhere by now."""
+        return any(directory is not None and directory.has_moved() for directory in (self.first, self.second))
+
     def close(self) -> None:
         self.release_reserve()
         for directory in (self.first, self.second):

@@ -139,6 +139,7 @@ class RunWriter:
         while self._files is not None and self._failure is None and not self._is_finished:
             try:
                 self._finish_files(self._files, order)
+                self._look_where_it_is()
             except StorageError as error:
                 failure = StorageError(error.reason, str(error))
             else:
@@ -257,6 +258,13 @@ class RunWriter:
         gone = self._losses.gone
         if gone:
             self._reasons.append(f"{len(gone)} published files are gone, {base_name(gone[0])} first")
+
+    def _look_where_it_is(self) -> None:
+        """A directory that is moved during the run takes its files along; their names have been told."""
+        if self._roots is not None and self._roots.has_moved():
+            self._reasons.append(
+                "the directory of the run was moved or replaced: its files are where it is now"
+            )
 
     def _content(self, files: DataFiles, order: FinishRun, n_images: int, n_written: int) -> MasterContent:
         missing = self._losses.enter(order, self._plan.images_per_file).missing

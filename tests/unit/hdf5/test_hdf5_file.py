@@ -5,23 +5,27 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pytest
 
 from jfwriter.hdf5 import hdf5_file
-from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE, Libver
 from tests.support.daemon import wait_for
 from tests.support.faulty_storage import FaultyStorage
 
 
-@pytest.mark.parametrize("libver", [DATA_FILE, SINGLE_FILE])
-def test_byte_for_byte_as_h5py_creates_it(tmp_path: Path, libver: Libver) -> None:
-    with hdf5_file.create(str(tmp_path / "ours.h5"), libver) as file:
+def properties() -> tuple[Any, Any]:
+    return h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+
+
+def test_byte_for_byte_as_h5py_creates_it(tmp_path: Path) -> None:
+    with hdf5_file.create(str(tmp_path / "ours.h5"), *properties()) as file:
         assert file.mode == "r+"
         file["/a/b"] = 1
     path = tmp_path / "theirs.h5"
-    with h5py.File(path, "x", libver=libver, track_order=False, locking="best-effort") as file:
+    creation, access = properties()
+    with h5py.File(h5py.h5f.create(str(path).encode(), h5py.h5f.ACC_EXCL, creation, access)) as file:
         file["/a/b"] = 1
     assert (tmp_path / "ours.h5").read_bytes() == path.read_bytes()
     with hdf5_file.open_to_read(str(path)) as file:
@@ -32,10 +36,10 @@ def test_errors_are_those_of_the_system(tmp_path: Path) -> None:
     there = tmp_path / "there.h5"
     there.write_bytes(b"somebody else's")
     with pytest.raises(FileExistsError):
-        hdf5_file.create(str(there), DATA_FILE)
+        hdf5_file.create(str(there), *properties())
     assert there.read_bytes() == b"somebody else's"
     with pytest.raises(FileNotFoundError):
-        hdf5_file.create(str(tmp_path / "none" / "x.h5"), DATA_FILE)
+        hdf5_file.create(str(tmp_path / "none" / "x.h5"), *properties())
     with pytest.raises(OSError, match="file signature not found"):
         hdf5_file.open_to_read(str(there))
     with pytest.raises(FileNotFoundError):
@@ -44,7 +48,7 @@ def test_errors_are_those_of_the_system(tmp_path: Path) -> None:
 
 def test_nothing_is_left_open(tmp_path: Path) -> None:
     before = h5py.h5f.get_obj_count()
-    hdf5_file.create(str(tmp_path / "a.h5"), DATA_FILE).close()
+    hdf5_file.create(str(tmp_path / "a.h5"), *properties()).close()
     hdf5_file.open_to_read(str(tmp_path / "a.h5")).close()
     assert h5py.h5f.get_obj_count() == before
 
@@ -52,7 +56,8 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
 SCRIPT = """
 import sys, threading, time
 from pathlib import Path
-from jfwriter.hdf5 import hdf5_file
+from typing import Any
+from jfwriter.hdf5.new_file import new_file
 path, told = sys.argv[1], Path(sys.argv[2])
 def tell():
     for number in range(10**6):
@@ -61,7 +66,7 @@ def tell():
 threading.Thread(target=tell, daemon=True).start()
 told.with_suffix(".ready").touch()
 sys.stdin.read(1)
-hdf5_file.create(path, ("earliest", "v108"))
+new_file(path, ("earliest", "v108"))
 """
 
 
