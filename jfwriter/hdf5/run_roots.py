@@ -43,11 +43,11 @@ class RunRoots:
         storage.note(self._plan, f"{failure}; the run goes on in the second root directory")
         return self.second
 
-    def holds(self, file: ClosedFile) -> bool:
-        """Whether a published file stands where it was published."""
+    def size_of(self, file: ClosedFile) -> int | None:
+        """Size in bytes of a published file, None if it does not stand where it was published."""
         in_second = file.filename.startswith("/")
         directory = (self.second or self.first) if in_second else self.first
-        return directory.exists(base_name(file))
+        return directory.size_of(base_name(file))
 
     def has_moved(self) -> bool:
         """Whether the way to one of its directories leads elsewhere by now."""

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
+from jfwriter.hdf5.checksums import promised_checksums
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
-from jfwriter.hdf5.data_files import DataFiles
+from jfwriter.hdf5.data_files import LATE, DataFiles
 from jfwriter.hdf5.image_dataset import Scratch
-from jfwriter.hdf5.losses import Losses, base_name
+from jfwriter.hdf5.image_statuses import ImageStatuses, n_in_files
+from jfwriter.hdf5.losses import Losses, base_name, with_missing
+from jfwriter.hdf5.manifest import write_manifest
 from jfwriter.hdf5.master_file import MasterContent, write_master
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.pieces import as_seen_from
@@ -24,10 +27,12 @@ from jfwriter.hdf5.plugin_set import PluginSet
 from jfwriter.hdf5.preflight import raw_image_bytes
 from jfwriter.hdf5.publish_master import publish_master
 from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.run_ranges import with_images
 from jfwriter.hdf5.run_roots import RunRoots
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.storage import Storage
 from jfwriter.payload import Codec
+from jfwriter.session.ledger import Bits
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
 from jfwriter.session.plan import N_WRITERS_UNKNOWN, FileFormat, RunPlan
 from jfwriter.settings import Settings
@@ -64,6 +69,7 @@ class RunWriter:
         self._roots: RunRoots | None = None
         self._files: DataFiles | None = None
         self._master_name = ""
+        self._master_directory: RunDirectory | None = None
         self._calibrations = Calibrations()
         self._original_numbers = OriginalNumbers()
         self._n_seen = 0
@@ -86,7 +92,8 @@ class RunWriter:
             return
         if not self._plan.only_writer and self._plan.n_writers == 0:
             _log.warning("%s: %s", self._plan.prefix, N_WRITERS_UNKNOWN)
-        self._roots = RunRoots(self._storage or _storage(self._settings), self._plan)
+        self._storage = self._storage or _storage(self._settings)
+        self._roots = RunRoots(self._storage, self._plan)
         parts = FileParts(self._plan, self._roots.first, self._plugins, Scratch())
         raw_codec = Codec(self._settings.files.compress_raw_images)
         self._files = DataFiles(parts, raw_codec, self._file_closed)
@@ -103,8 +110,8 @@ class RunWriter:
         while True:
             try:
                 return self._store(self._files, order)
-            except PayloadError:
-                self._losses.reject(order.image.image_id)
+            except PayloadError as error:
+                self._losses.reject(order.image.image_id, late=error.reason == LATE)
                 raise
             except StorageError as error:
                 failure = StorageError(error.reason, str(error))
@@ -149,7 +156,7 @@ class RunWriter:
         if self._failure is not None:
             _log.error("run %s failed: %s", self._plan.prefix, self._failure)
         self.abandon()
-        return self._report(order)
+        return self._with_manifest(self._report(order))
 
     def abandon(self) -> None:
         """Let go of everything; published files stay.
@@ -219,6 +226,8 @@ class RunWriter:
         self._look_for_gone()
         if self._plan.write_master and self._plan.format.has_master:
             self._write_master(files, order, n_images)
+            self._look_at_master()
+        self._look_for_gone()
 
     def _finish_single_file(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
         if not files.is_open(0):
@@ -229,6 +238,7 @@ class RunWriter:
             self._warn(write_master(file.h5, self._plan, content))
 
         files.close(0, n_images, describe)
+        self._look_for_gone()
 
     def _write_master(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
         """In the first directory if it takes it, else in the second."""
@@ -247,17 +257,29 @@ class RunWriter:
 
     def _publish_master(self, directory: RunDirectory, content: MasterContent) -> None:
         content = replace(content, pieces=as_seen_from(content.pieces, directory.absolute))
-        self._master_bytes, warnings = publish_master(directory, self._plan, content)
+        self._master_bytes, warnings = publish_master(directory, self._plan, content, self._losses.kept)
+        self._master_directory = directory
         self._master_name = directory.relative(self._plan.master_name)
         self._warn(warnings)
 
     def _look_for_gone(self) -> None:
-        """Files that somebody took away while the run went on: their images count as dropped."""
+        """Files that somebody took away or cut off while the run went on: their images count as dropped."""
         assert self._roots is not None  # noqa: S101 opened with the files
-        self._losses.look_for_gone(self._roots.holds)
+        before = len(self._losses.gone)
+        self._losses.look_for_gone(self._roots.size_of)
         gone = self._losses.gone
-        if gone:
-            self._reasons.append(f"{len(gone)} published files are gone, {base_name(gone[0])} first")
+        if len(gone) > before:
+            self._reasons.append(
+                f"{len(gone)} published files are gone or cut off, {base_name(gone[0])} first"
+            )
+
+    def _look_at_master(self) -> None:
+        """Does the master stand under its final name? Raises StorageError."""
+        assert self._master_directory is not None  # noqa: S101 it was published
+        name = self._plan.master_name
+        found = self._master_directory.size_of(name)
+        if found != self._master_bytes:
+            raise StorageError("read_back", f"{name} has {found} bytes, not {self._master_bytes} as written")
 
     def _look_where_it_is(self) -> None:
         """A directory that is moved during the run takes its files along; their names have been told."""
@@ -267,18 +289,22 @@ class RunWriter:
             )
 
     def _content(self, files: DataFiles, order: FinishRun, n_images: int, n_written: int) -> MasterContent:
-        missing = self._losses.enter(order, self._plan.images_per_file).missing
+        order = self._entered(order)
+        missing = order.missing
         judged = files_judged(self._plan, n_images, files.stored_paths, missing)
+        outcome, reasons = self._verdict(order)
         return MasterContent(
             n_images=n_images,
             n_written=n_written if judged is None else None,
             files_judged=judged,
             written_at_s=time.time(),
-            outcome=order.outcome,
+            outcome=outcome,
+            reasons=reasons,
             end=order.end,
             missing=missing,
+            statuses=self._statuses(order, n_images),
             channels={name: image_format.dtype for name, image_format in files.formats.items()},
-            datasets=(*self._plugins.configured(), *files.datasets.values()),
+            datasets=(*self._plugins.configured(), *promised_checksums(self._plan), *files.datasets.values()),
             stored_paths=files.stored_paths,
             image_groups=files.image_groups,
             calibrations=self._calibrations.messages,
@@ -291,18 +317,19 @@ class RunWriter:
         return max(order.n_images, self._n_seen)
 
     def _report(self, order: FinishRun) -> RunReport:
-        order = self._losses.enter(order, self._plan.images_per_file)
-        reasons = [*self._reasons, *self._doubts(order)]
-        outcome = order.outcome
-        if self._failure is not None:
-            outcome = Outcome.FAILED
-            reasons.insert(0, f"{self._failure.reason}: {self._failure}")
-        elif reasons and outcome is Outcome.COMPLETE:
-            outcome = Outcome.INCOMPLETE
+        order = self._entered(order)
+        outcome, reasons = self._verdict(order)
+        by_status: Mapping[str, int] = {}
+        if self._plan.writes_files:
+            by_status = self._statuses(order, self._n_images(order)).counts()
+            if outcome is Outcome.COMPLETE and n_in_files(by_status) != self._losses.n_kept:
+                counted = f"{n_in_files(by_status)} images were written, the files have {self._losses.n_kept}"
+                outcome, reasons = Outcome.INCOMPLETE, (counted, *reasons)
         return RunReport(
             plan=self._plan,
             outcome=outcome,
-            reasons=(*reasons, *order.reasons, *self._notes()),
+            reasons=(*reasons, *self._notes()),
+            by_status=by_status,
             n_images=self._n_images(order),
             n_written=self._n_counted if self._files is None else self._losses.n_kept,
             missing=order.missing,
@@ -316,6 +343,47 @@ class RunWriter:
             n_calibrations_dropped=order.n_calibrations_dropped,
             failure="" if self._failure is None else self._failure.reason,
         )
+
+    def _with_manifest(self, report: RunReport) -> RunReport:
+        """Write the manifest if it is wanted; a run whose manifest is missing is not complete."""
+        if not self._plan.manifest or self._files is None or self._storage is None:
+            return report
+        kept = self._losses.kept
+        problem = write_manifest(self._storage, report, kept, self._master_bytes, time.time())
+        if not problem:
+            return replace(report, manifest="/".join((*self._plan.directory, self._plan.manifest_name)))
+        _log.error("%s: no manifest: %s", self._plan.prefix, problem)
+        outcome = Outcome.INCOMPLETE if report.outcome is Outcome.COMPLETE else report.outcome
+        return replace(report, outcome=outcome, reasons=(*report.reasons, f"no manifest: {problem}"))
+
+    def _entered(self, order: FinishRun) -> FinishRun:
+        """`order` with all that this writer was given and has not, and with what nobody knows the end of."""
+        order = self._losses.enter(order, self._plan.images_per_file)
+        if self._files is None:
+            return order
+        odd = self._statuses(order, self._n_images(order)).unexplained()
+        return with_missing(order, with_images((*order.missing, *odd), ()))
+
+    def _statuses(self, order: FinishRun, n_images: int) -> ImageStatuses:
+        """`order`: the completed one."""
+        return ImageStatuses(
+            n_images,
+            Bits() if self._files is None else self._files.written,
+            order,
+            self._losses.gone_rows(self._plan.images_per_file),
+            only_writer=self._plan.only_writer,
+        )
+
+    def _verdict(self, order: FinishRun) -> tuple[Outcome, tuple[str, ...]]:
+        """The session's verdict, lowered by what went wrong here. `order`: the completed one."""
+        reasons = [*self._reasons, *self._doubts(order)]
+        outcome = order.outcome
+        if self._failure is not None:
+            outcome = Outcome.FAILED
+            reasons.insert(0, f"{self._failure.reason}: {self._failure}")
+        elif outcome is Outcome.COMPLETE and (reasons or (order.missing and not order.gaps_are_wanted)):
+            outcome = Outcome.INCOMPLETE
+        return outcome, (*reasons, *order.reasons)
 
     def _doubts(self, order: FinishRun) -> list[str]:
         """`order`: the completed one."""
