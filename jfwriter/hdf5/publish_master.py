@@ -14,12 +14,17 @@ from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.verify import check_master
+from jfwriter.journal.interface import Journal
 from jfwriter.session.orders import ClosedFile
 from jfwriter.session.plan import FileFormat, RunPlan
 
 
 def publish_master(
-    directory: RunDirectory, plan: RunPlan, content: MasterContent, files: Sequence[ClosedFile]
+    directory: RunDirectory,
+    plan: RunPlan,
+    content: MasterContent,
+    files: Sequence[ClosedFile],
+    journal: Journal | None = None,
 ) -> tuple[int, list[str]]:
     """(size in bytes, what was left out or replaced). Raises StorageError; nothing is left then.
 
@@ -41,6 +46,8 @@ def publish_master(
         check_master(pending.path, name, content.n_images, has_images=has_images)
         rows, n_files = _sources(plan, content, files)
         check_links(pending.path, name, rows, n_files)
+        if journal is not None:
+            journal.master(pending.temporary_name, pending.size_bytes())
     except BaseException:
         pending.discard()
         raise

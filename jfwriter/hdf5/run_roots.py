@@ -14,25 +14,35 @@ from jfwriter.session.plan import RunPlan
 class RunRoots:
     """Open until `close`."""
 
-    def __init__(self, storage: Storage, plan: RunPlan) -> None:
-        """Raises RunRefused naming the file, StorageError where a directory cannot be made."""
+    def __init__(self, storage: Storage | None, plan: RunPlan, first: RunDirectory) -> None:
+        """`storage` None: there is no second root directory."""
         self.storage = storage
-        self.first = storage.open_directory(plan)
+        self.first = first
         """Where the run is begun: below the second root, where the first cannot be used."""
         self.second: RunDirectory | None = None
         """Where it goes on after a failure."""
         self._plan = plan
-        self._reserve = Reserve(self.first.descriptor, storage.expected_bytes(plan))
+        self._reserve: Reserve | None = None
+
+    @classmethod
+    def open(cls, storage: Storage, plan: RunPlan) -> RunRoots:
+        """Find or make the directory of a new run, and hold some room back.
+
+        Raises RunRefused naming the file, StorageError where a directory cannot be made.
+        """
+        roots = cls(storage, plan, storage.open_directory(plan))
+        roots._reserve = Reserve(roots.first.descriptor, storage.expected_bytes(plan))
+        return roots
 
     def release_reserve(self) -> bool:
         """Give back the room that was held back; whether there was any."""
-        return self._reserve.release()
+        return self._reserve is not None and self._reserve.release()
 
     def after(self, failure: StorageError) -> RunDirectory | None:
         """The second directory, to go on in; None if there is none, or the run has gone there before."""
         storage = self.storage
         is_used = self.second is not None or self.first.is_second
-        if storage.second is None or is_used or failure.reason in OF_THE_RUN:
+        if storage is None or storage.second is None or is_used or failure.reason in OF_THE_RUN:
             return None
         self.release_reserve()
         try:

@@ -15,6 +15,7 @@ from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.checksums import promised_checksums
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import LATE, DataFiles
+from jfwriter.hdf5.file_facts import FileFacts
 from jfwriter.hdf5.image_dataset import Scratch
 from jfwriter.hdf5.image_statuses import ImageStatuses, n_in_files
 from jfwriter.hdf5.losses import Losses, base_name, with_missing
@@ -31,6 +32,9 @@ from jfwriter.hdf5.run_ranges import with_images
 from jfwriter.hdf5.run_roots import RunRoots
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.storage import Storage
+from jfwriter.journal.interface import Journal
+from jfwriter.journal.run_journal import RunJournal
+from jfwriter.journal.sync_count import SyncCount
 from jfwriter.payload import Codec
 from jfwriter.session.ledger import Bits
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
@@ -68,6 +72,9 @@ class RunWriter:
         self._on_closed = on_closed
         self._roots: RunRoots | None = None
         self._files: DataFiles | None = None
+        self._journal: Journal | None = None
+        self.synced = SyncCount()
+        """Images that are known to be on the disk."""
         self._master_name = ""
         self._master_directory: RunDirectory | None = None
         self._calibrations = Calibrations()
@@ -93,10 +100,42 @@ class RunWriter:
         if not self._plan.only_writer and self._plan.n_writers == 0:
             _log.warning("%s: %s", self._plan.prefix, N_WRITERS_UNKNOWN)
         self._storage = self._storage or _storage(self._settings)
-        self._roots = RunRoots(self._storage, self._plan)
-        parts = FileParts(self._plan, self._roots.first, self._plugins, Scratch())
+        self._roots = RunRoots.open(self._storage, self._plan)
+        first = self._roots.first
+        self._journal = RunJournal.open(self._plan, self._settings, first.descriptor, self.synced)
+        self._files = self._data_files(first)
+
+    def resume(
+        self,
+        directory: RunDirectory,
+        published: Sequence[FileFacts],
+        journal: Journal,
+        untold: Sequence[int] = (),
+    ) -> None:
+        """Instead of `open`: go on with a run of which the files `published` stand in `directory` already,
+        and the files `untold`, of which nothing more is known than their indices.
+
+        The directory is the writer's from now on.
+        """
+        self._roots = RunRoots(None, self._plan, directory)
+        self._journal = journal
+        self._files = self._data_files(directory)
+        for index in untold:
+            self._files.leave(index)
+        for facts in published:
+            self._losses.published.append(self._files.restore(facts))
+            if self._plan.write_master:
+                for image_id, number in facts.original_numbers:
+                    self._original_numbers.add(image_id, number)
+            first = facts.file_index * self._plan.images_per_file
+            self._n_seen = max([self._n_seen, *(first + last + 1 for _, last in facts.rows)])
+
+    def _data_files(self, directory: RunDirectory) -> DataFiles:
+        parts = FileParts(
+            self._plan, directory, self._plugins, Scratch(), self._journal, self._original_numbers
+        )
         raw_codec = Codec(self._settings.files.compress_raw_images)
-        self._files = DataFiles(parts, raw_codec, self._file_closed)
+        return DataFiles(parts, raw_codec, self._file_closed)
 
     def write_image(self, order: WriteImage) -> int:
         """Store an image, whose framing was checked, and its quantities; returns the payload bytes stored.
@@ -123,6 +162,8 @@ class RunWriter:
         """Keep a copy of the packed images for the master, if this writer makes it."""
         if self._files is not None and self._plan.write_master:
             self._calibrations.add(message)
+            if self._journal is not None:
+                self._journal.calibration(message)
 
     def close_file(self, file_index: int) -> None:
         """A data file is full: check, publish and tell of it. Raises StorageError."""
@@ -143,6 +184,8 @@ class RunWriter:
         Never raises StorageError: a run that cannot be finished is abandoned and reported as failed, and so
         is one that has failed before.
         """
+        if self._followed is not None:
+            self._followed.ends(order.end)
         while self._files is not None and self._failure is None and not self._is_finished:
             try:
                 self._finish_files(self._files, order)
@@ -179,6 +222,9 @@ class RunWriter:
                 _log.warning(
                     "%s: what was written of an unfinished file stays in %s", self._plan.prefix, name
                 )
+        if self._journal is not None:
+            self._journal.end(keep=self._leaves_raw_material())
+            self._journal = None
         self._roots.close()
         self._roots = None
 
@@ -195,17 +241,30 @@ class RunWriter:
             self._losses.reject(image_id)
         return True
 
+    @property
+    def _followed(self) -> Journal | None:
+        """The journal, as long as it is kept: it ends where the run goes on in the second root directory."""
+        is_left = self._roots is not None and self._roots.second is not None
+        return None if is_left else self._journal
+
+    def _leaves_raw_material(self) -> bool:
+        """Whether a recovery could make files that are lacking now."""
+        if self._is_finished:
+            return False
+        return bool(self._losses.abandoned or (self._losses.published and self._plan.write_master))
+
     def _file_closed(self, file: ClosedFile) -> None:
         self._losses.published.append(file)
-        assert self._roots is not None  # noqa: S101 opened with the files
-        raw_bytes = file.n_written * raw_image_bytes(self._plan)
-        self._roots.storage.compression.learn(raw_bytes, file.size_bytes)
+        storage = None if self._roots is None else self._roots.storage
+        if storage is not None:
+            storage.compression.learn(file.n_written * raw_image_bytes(self._plan), file.size_bytes)
         self._on_closed(file)
 
     def _store(self, files: DataFiles, order: WriteImage) -> int:
         image = order.image
         file = files.for_image(order)
         n_bytes = file.write(order.row, image.channels)
+        file.enter(order)
         self._losses.lost.discard(image.image_id)
         self._n_seen = max(self._n_seen, image.image_id + 1)
         if image.original_image_id is not None and self._plan.write_master:
@@ -257,7 +316,9 @@ class RunWriter:
 
     def _publish_master(self, directory: RunDirectory, content: MasterContent) -> None:
         content = replace(content, pieces=as_seen_from(content.pieces, directory.absolute))
-        self._master_bytes, warnings = publish_master(directory, self._plan, content, self._losses.kept)
+        self._master_bytes, warnings = publish_master(
+            directory, self._plan, content, self._losses.kept, self._followed
+        )
         self._master_directory = directory
         self._master_name = directory.relative(self._plan.master_name)
         self._warn(warnings)
