@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ class Unfit(Exception):
 
 Convert = Callable[[object], object]
 """Gives the value to store. Raises Unfit."""
+
+_LARGEST = {char: float(np.finfo(char).max) for char in "fd"}
+_INTEGER_LIMITS = {char: (int(np.iinfo(char).min), int(np.iinfo(char).max)) for char in "bBhHiIlLqQ"}
 
 
 def integer(dtype: npt.DTypeLike) -> Callable[[object], int]:
@@ -58,6 +61,23 @@ def floating(dtype: npt.DTypeLike) -> Callable[[object], float]:
         raise Unfit
 
     return convert
+
+
+def plain_block(values: Sequence[object], dtype: np.dtype[np.generic]) -> Array | None:
+    """`values` as an array of `dtype`, if `integer` or `floating` would take each of them as it is.
+
+    None: somebody has to look at each value (some are absent, of other types, NaN or out of range).
+    """
+    kinds = set(map(type, values))
+    if dtype.kind == "f":
+        if kinds != {float}:
+            return None
+        numbers = np.array(values, np.float64)
+        return numbers.astype(dtype) if (np.abs(numbers) <= _LARGEST[dtype.char]).all() else None
+    if not kinds <= {int, bool}:
+        return None
+    low, high = _INTEGER_LIMITS[dtype.char]
+    return np.array(values, dtype) if low <= min(values) and max(values) <= high else None  # type: ignore[type-var]
 
 
 def ascii_text(size_bytes: int) -> Convert:

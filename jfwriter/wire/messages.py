@@ -164,9 +164,9 @@ class StartMessage:
     problems: tuple[FieldProblem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageMessage:
-    """One image. `channels` maps channel name -> packed image, in the sender's order.
+    """One image. `channels` maps channel name -> packed image, in the sender's order. No slots: see `wire.image`.
 
     `reflections` maps column name (wire spelling: h, k, l, d, I, sigma, ...; `lp` already inverted from
     `rlp`) -> array [r]. Times in s, lattices in Å, `user_data` is the sender's image appendix.
