@@ -29,11 +29,12 @@ This page is made from `jfwriter/settings.py` by `python3 dev.py docs`; edit tha
 HTTP_HEAD = """\
 # HTTP
 
-With `-H PORT` (`http.port`) the writer answers HTTP, on 127.0.0.1 unless `http.host` says otherwise. There
-is no login: who reaches the port can cancel runs, so let nobody reach it who may not.
+With `-H PORT` (`http.port`) the writer answers HTTP, on 127.0.0.1 unless `http.host` says otherwise. Without
+`http.token_file` who reaches the port can cancel runs ([secure it](../how-to/secure.md)).
 
     curl -s http://127.0.0.1:5234/status
     curl -s -X POST http://127.0.0.1:5234/cancel
+    curl -s -X POST -H "Authorization: Bearer $TOKEN" http://127.0.0.1:5234/cancel
     curl -s -o /dev/null -w '%{http_code}\\n' http://127.0.0.1:5234/health
 
 GET never changes anything. Every error is JSON, `{"error": word, "message": text}`, without a path outside
@@ -50,6 +51,23 @@ ends.
 
 `/` is a page for a person: state, progress, rates, losses, last files, warnings. It needs nothing from
 outside and asks `/status` once a second.
+
+## Who is answered
+
+What is refused is refused in this order, and counted in `jfwriter_http_refused_total` under its reason:
+
+| status, `error` | reason | when |
+|---|---|---|
+| connection cut | `connections` | there are 2048 already, or a quarter of the descriptors that the process may have |
+| connection cut | `too_slow` | a client took 20 s to send a request, or to take an answer |
+| 400 | | no HTTP, more than 64 header fields, a field or line over 8190 bytes |
+| 503 `busy` | `busy` | more is asked than is answered in 10 s at 200 requests/s (50 more at once); POST has a share of its own |
+| 411 `length_required` | `body` | a body without `Content-Length` |
+| 413 `too_large` | `body` | a body over 64 KiB |
+| 421 `unknown_host` | `host` | `Host` is a name that is not the writer's: addresses, `localhost`, the machine's host name and `http.allowed_hosts` are (this keeps web pages out that have their name resolve to this machine) |
+| 404 `not_found`, 405 `method_not_allowed` | | whoever asks |
+| 403 `cross_site` | `cross_site` | a POST with the `Origin` of another site |
+| 401 `unauthorized` | `token` | POST, or with `http.token_for_reading` anything but `/` and `/openapi.json`, without the token of `http.token_file` (`Authorization: Bearer TOKEN`) |
 
 Fields are always there; a value that does not exist is null. `state` is `idle` (no run), `writing`,
 `finalizing` (the run has ended, its files are being brought to the disk; the next start is welcome) or
@@ -90,6 +108,9 @@ Counters count from the start of the process. Beside these there are the usual `
 | `jfwriter_images_analysed_total`, `jfwriter_analysis_skipped_total` | | images analysed, and written without because too many waited |
 | `jfwriter_analysis_waiting` | | images that wait for their analysis or are in it |
 | `jfwriter_analysis_spots`, `jfwriter_analysis_hit_rate`, `jfwriter_analysis_indexing_rate`, `jfwriter_analysis_background_photons`, `jfwriter_analysis_saturated_pixels`, `jfwriter_analysis_error_pixels`, `jfwriter_analysis_roi_beam_pixels`, `jfwriter_analysis_roi_beam_sum` | | averages over the last 1000 images of the latest run; absent while no image tells |
+| `jfwriter_http_refused_total` | `reason` | requests and connections that were [refused](#who-is-answered) |
+| `jfwriter_failed_handshakes_total` | | connections to senders that were not made: the CURVE keys do not fit |
+| `jfwriter_refused_connections_total` | `socket` | `republish`, `announce`: programs without the right CURVE key |
 | `jfwriter_republished_total`, `jfwriter_not_republished_total` | | messages sent on, and those that nobody took |
 | `jfwriter_announcements_total` | | |
 | `jfwriter_notifications_total`, `jfwriter_notifications_failed_total` | | senders told of the end, or not reached |

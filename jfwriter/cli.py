@@ -8,12 +8,15 @@ from collections.abc import Sequence
 
 from jfwriter import __version__
 from jfwriter.errors import RefuseToStart
+from jfwriter.printable import printable_lines
 
 COMMANDS = {
     "run": "the daemon: receives images and writes files until it is stopped",
     "simulate": "a detector: sends a run to a writer",
     "demo": "simulator, writer and a look at the result, to the end",
+    "bench": "how fast a writer is on this machine and storage, and what it is bound by",
     "plot": "a picture of an image with its spots, rings and regions",
+    "keys": "makes a key pair for encrypted sockets, or a token for HTTP",
     "check-config": "says what a configuration file means, or what is wrong with it",
 }
 
@@ -74,7 +77,8 @@ def _run(command: str, arguments: list[str]) -> int:
     except SystemExit as end:  # argparse: --help, or wrong usage
         return end.code if isinstance(end.code, int) else 2
     except RefuseToStart as error:
-        print("\n".join(f"jfwriter {command}: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        lines = (f"jfwriter {command}: {line}" for line in str(error).splitlines())
+        print(printable_lines(lines), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -6,7 +6,6 @@ made from this module.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,35 +17,16 @@ from pydantic_core import PydanticCustomError
 from jfwriter.analysis_settings import AnalysisSettings
 from jfwriter.errors import SettingsError, SettingsProblem
 from jfwriter.settings_section import Section
+from jfwriter.socket_settings import (
+    AnnounceSettings,
+    CurveSettings,
+    HttpSettings,
+    InputSettings,
+    RepublishSettings,
+)
 from jfwriter.toml_lines import line_of
 
-Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
-
-
-_ADDRESS = re.compile(r"(tcp|ipc)://\S+")
-
-
-class InputSettings(Section):
-    """Where messages come from."""
-
-    addresses: tuple[str, ...] = ()
-    """ZeroMQ addresses of the sender's PUSH sockets to connect to, e.g. "tcp://dcu:5400". Empty: the
-    command line names one."""
-    watermark_messages: Positive = 100
-    """ZeroMQ receive watermark per address, in messages. Memory: watermark x message size."""
-    receive_buffer_bytes: Annotated[int, Field(ge=0)] = 0
-    """Kernel receive buffer (SO_RCVBUF) in bytes; 0 leaves the system's choice."""
-    io_threads: Annotated[int, Field(ge=1, le=16)] = 1
-    """ZeroMQ I/O threads; one carries about 5 GB/s."""
-
-    @pydantic.field_validator("addresses")
-    @classmethod
-    def _zeromq_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [address for address in addresses if not _ADDRESS.fullmatch(address)]
-        if wrong:
-            raise ValueError(f"{wrong[0]!r} is no ZeroMQ address; expected e.g. tcp://dcu:5400")
-        return addresses
 
 
 class FilesSettings(Section):
@@ -95,37 +75,6 @@ class FilesSettings(Section):
         if not filled.isprintable():
             raise ValueError("expected a path without control or invisible characters")
         return template
-
-
-class RepublishSettings(Section):
-    """The PUSH socket that sends every message on, unchanged."""
-
-    port: Port | None = None
-    """TCP port; not set: no republishing. 0 takes a free port."""
-    host: str = "0.0.0.0"  # noqa: S104 drop-in: consumers run on other machines
-    """Interface to bind."""
-    watermark_messages: Positive = 1000
-    """Send watermark in messages. Memory with a slow consumer: watermark x message size."""
-
-
-class AnnounceSettings(Section):
-    """The PUB socket that announces each closed file."""
-
-    port: Port | None = None
-    """TCP port; not set: no announcements. 0 takes a free port."""
-    host: str = "0.0.0.0"  # noqa: S104 drop-in: consumers run on other machines
-    """Interface to bind."""
-    announce_run_end: bool = False
-    """Also announce each finalized run ("event": "run_finalized"). Older consumers expect a `filename`."""
-
-
-class HttpSettings(Section):
-    """Status and control."""
-
-    port: Port | None = None
-    """TCP port; not set: no HTTP. 0 takes a free port."""
-    host: str = "127.0.0.1"
-    """Interface to bind."""
 
 
 class MemorySettings(Section):
@@ -182,10 +131,19 @@ class Settings(Section):
     analysis: AnalysisSettings = AnalysisSettings()
     republish: RepublishSettings = RepublishSettings()
     announce: AnnounceSettings = AnnounceSettings()
+    curve: CurveSettings = CurveSettings()
     http: HttpSettings = HttpSettings()
     memory: MemorySettings = MemorySettings()
     service: ServiceSettings = ServiceSettings()
     limits: LimitSettings = LimitSettings()
+
+    @pydantic.model_validator(mode="after")
+    def _keys_for_curve(self) -> Self:
+        for name in ("republish", "announce"):
+            if getattr(self, name).curve and not self.curve.secret_key_file:
+                text = "{section}.curve needs a key: set curve.secret_key_file"
+                raise PydanticCustomError("no_key", text, {"section": name})
+        return self
 
     @pydantic.model_validator(mode="after")
     def _different_ports(self) -> Self:
@@ -241,7 +199,7 @@ def _problem(item: object, text: str) -> SettingsProblem:
 def _explanation(item: dict[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         return "unknown setting; check its spelling and section"
-    if item["type"] == "same_port":
+    if item["type"] in {"same_port", "no_token", "no_key", "keys"}:
         return str(item["msg"])
     expectation = item["ctx"]["error"] if item["type"] == "value_error" else item["msg"]
     return f"{expectation}, got {item['input']!r}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from jfwriter.errors import SettingsError
+from jfwriter.printable import printable_lines
 from jfwriter.settings import Settings, load
 
 
@@ -25,13 +26,13 @@ def main(argv: Sequence[str]) -> int:
         if options.json:
             print(json.dumps(_failure(options.file, error), indent=2))
         else:
-            print(error, file=sys.stderr)
+            print(printable_lines(str(error).splitlines()), file=sys.stderr)
         return error.exit_code
     if options.json:
         values = settings.model_dump(mode="json")
         print(json.dumps({"ok": True, "file": str(options.file), "settings": values}, indent=2))
     else:
-        print("\n".join(explanation(settings)))
+        print(printable_lines(explanation(settings)))
     return 0
 
 

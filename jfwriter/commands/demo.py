@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from jfwriter.bench.writer_process import WriterProcess
 from jfwriter.commands.demo_report import DemoRun, as_json, lines
 from jfwriter.commands.progress import ProgressBar
 from jfwriter.commands.simulate_options import positive
-from jfwriter.commands.writer_process import WriterProcess
 from jfwriter.errors import EndpointError, StorageUnavailable
+from jfwriter.printable import printable, printable_lines
 from jfwriter.reader.images import RunImages
 from jfwriter.reader.summary import RunSummary, summarize
 from jfwriter.simulator import (
@@ -46,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     options = _options(arguments)
     root = _directory(arguments.directory)
     if not arguments.json:
-        print(f"files are written to {root}", flush=True)
+        print(printable(f"files are written to {root}"), flush=True)
     formats = FORMATS if arguments.format == "all" else (arguments.format,)
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jfwriter-demo-")))
@@ -63,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
             current = run.renamed(number, f"demo_{name.removeprefix('NXmx').lower()}", name)
             results.append(_one_run(current, dcu, writer, announced, root))
             if not arguments.json:
-                print("\n".join(lines(results[-1])), flush=True)
+                print(printable_lines(lines(results[-1])), flush=True)
         exit_status = writer.stop()
     return _verdict(arguments, root, results, exit_status)
 
@@ -210,7 +211,7 @@ def _verdict(
         print(f"the writer ended with exit status {exit_status}", file=sys.stderr)
     if good:
         print(f"\nAll {len(results)} runs are complete, and the files hold what was sent.")
-        print(f"Look at them, e.g.: silx view {root / results[-1].summary.files[-1].name}")
+        print(printable(f"Look at them, e.g.: silx view {root / results[-1].summary.files[-1].name}"))
     else:
         print("\nSomething is wrong; see above.", file=sys.stderr)
     return 0 if good else 1

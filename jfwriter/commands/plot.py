@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jfwriter.errors import UsageError
+from jfwriter.printable import printable
 
 if TYPE_CHECKING:
     from jfwriter.reader.picture import Picture
@@ -31,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     picture = read_picture(options.file, options.image)
     output = options.output or Path(f"{options.file.stem}_{options.image:06d}.png")
     _draw(picture, output, options)
-    print(f"{output}: {picture.title}: {len(picture.spot_x)} spots")
+    print(printable(f"{output}: {picture.title}: {len(picture.spot_x)} spots"))
     return 0
 
 
@@ -83,7 +84,8 @@ def _draw(picture: Picture, output: Path, options: argparse.Namespace) -> None:
             linewidths=0.8,
         )  # fmt: skip
     axes.set(xlim=(x0 - 0.5, x1 - 0.5), ylim=(y1 - 0.5, y0 - 0.5), xlabel="x / pixel", ylabel="y / pixel")
-    axes.set_title(f"{picture.title}: {len(picture.spot_x)} spots")
+    # "$" in a name would begin a formula.
+    axes.set_title(printable(f"{picture.title}: {len(picture.spot_x)} spots"), parse_math=False)
     try:
         figure.savefig(output, dpi=120)
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,13 @@ def main(argv: Sequence[str]) -> int:
     # Imported late: this compiles the kernels, which `--help` and usage errors need not wait for.
     from jfwriter.daemon.run import serve
 
-    return serve(settings)
+    # A terminal that goes away sends SIGHUP too: then the writer ends, in good order.
+    may_reload = has_config(argv) and not sys.stderr.isatty()
+    return serve(settings, (lambda: settings_from(argv)) if may_reload else None)
+
+
+def has_config(argv: Sequence[str]) -> bool:
+    return make_parser().parse_intermixed_args(list(argv)).config is not None
 
 
 def settings_from(argv: Sequence[str]) -> Settings:

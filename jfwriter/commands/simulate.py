@@ -14,7 +14,9 @@ import numpy as np
 from jfwriter.commands.progress import ProgressBar
 from jfwriter.commands.simulate_options import DEFAULT_ADDRESS, make_parser, make_request
 from jfwriter.errors import StorageUnavailable
+from jfwriter.printable import printable
 from jfwriter.reader.frames import FrameFile
+from jfwriter.secret_files import curve_secret_of
 from jfwriter.simulator import Dcu, SendPlan, SendReport, SimulatedRun, send_run
 from jfwriter.simulator.listener import Listener, Said
 from jfwriter.simulator.source import StoredSource
@@ -60,6 +62,7 @@ def _send(arguments: argparse.Namespace, run: SimulatedRun, plan: SendPlan, note
         lossy=arguments.lossy,
         start_timeout_s=arguments.start_timeout,
         stall_timeout_s=arguments.stall_timeout,
+        curve_secret=curve_secret_of(arguments.curve_secret_key) if arguments.curve_secret_key else "",
     )
     reports: list[SendReport] = []
     answers: list[Said] = []
@@ -147,6 +150,8 @@ def _print(
     for answer in answers:
         verdict = "complete" if answer.get("ok") is True else "NOT complete"
         print(
-            f"writer {answer.get('socket_number')}: run {answer.get('run_name')}: "
-            f"{answer.get('processed_images')} images written, {verdict}"
+            printable(
+                f"writer {answer.get('socket_number')}: run {answer.get('run_name')}: "
+                f"{answer.get('processed_images')} images written, {verdict}"
+            )
         )

@@ -118,6 +118,8 @@ def _add_sending_options(add: _Add) -> None:
     add("--lossy", action="store_true",
         help="drop images that a slow writer does not take, as detectors do (default: wait)")  # fmt: skip
     add("--watermark", type=positive, default=100, metavar="N", help="send watermark (default: 100)")
+    add("--curve-secret-key", metavar="FILE",
+        help="serve only writers that know its public key (`jfwriter keys curve FILE`)")  # fmt: skip
     add("--start-timeout", type=_above_zero, default=5.0, metavar="S",
         help="how long to wait for a writer to take start and end (default: 5)")  # fmt: skip
     add("--stall-timeout", type=_above_zero, default=60.0, metavar="S",

@@ -28,7 +28,8 @@ _log = logging.getLogger(__name__)
 class PendingRun:
     """A run that is analysed: prepared in the pool, awaited by the writer thread."""
 
-    def __init__(self, plan: RunPlan, wishes: Wishes) -> None:
+    def __init__(self, plan: RunPlan, wishes: Wishes, settings: Settings) -> None:
+        self._settings = settings
         self.n_analysed = 0
         self.n_skipped = 0
         """Images that came while too many waited; written without analysis."""
@@ -72,11 +73,11 @@ class PendingRun:
         analyser = self._prepared.analyser
         return analyser is not None and analyser.wants(image)
 
-    def prepare(self, prepare_: Callable[[RunPlan, Settings], Prepared], settings: Settings) -> None:
+    def prepare(self, prepare_: Callable[[RunPlan, Settings], Prepared]) -> None:
         """Pool thread. A run that cannot be prepared is written without analysis."""
         plan = self._prepared.plan
         try:
-            prepared = prepare_(plan, settings)
+            prepared = prepare_(plan, self._settings)
         except Exception as error:  # noqa: BLE001 never the run
             _log.exception("the analysis of run %s could not be prepared", plan.prefix)
             text = f"nothing is computed: {type(error).__name__}: {error}"
@@ -168,6 +169,10 @@ class AnalysisPool:
         for thread in self._threads:
             thread.start()
 
+    def use(self, settings: Settings) -> None:
+        """For runs that are opened from now on; threads and backlog stay."""
+        self._settings = settings
+
     @property
     def n_waiting(self) -> int:
         return self._n_submitted - self._n_done
@@ -178,7 +183,7 @@ class AnalysisPool:
         wishes = wishes_of(plan.start, self._settings.analysis)
         if not wishes or self._aborted:
             return None
-        self.run = PendingRun(plan, wishes)
+        self.run = PendingRun(plan, wishes, self._settings)
         self._put(self.run)
         return self.run
 
@@ -257,7 +262,7 @@ class AnalysisPool:
 
     def _do(self, task: Pending) -> None:
         if isinstance(task, PendingRun):
-            task.prepare(self._prepare, self._settings)
+            task.prepare(self._prepare)
             return
         analysed = task.complete()
         with self._lock:

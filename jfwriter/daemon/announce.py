@@ -9,6 +9,7 @@ import logging
 
 import zmq
 
+from jfwriter.daemon.curve import Door
 from jfwriter.daemon.identity import run_name, run_number
 from jfwriter.daemon.jsontext import dumps, parsed_or_text
 from jfwriter.daemon.sockets import Socket, endpoint
@@ -28,14 +29,16 @@ _log = logging.getLogger(__name__)
 class Announcer:
     """Owns the bound PUB socket; event loop only."""
 
-    def __init__(self, socket: Socket, *, announce_run_end: bool) -> None:
+    def __init__(self, socket: Socket, *, announce_run_end: bool, door: Door | None = None) -> None:
+        """`door` of a socket that does not let everybody in."""
         self.n_sent = 0
         self.endpoint = endpoint(socket)
         self._socket = socket
+        self._door = door
         self._announce_run_end = announce_run_end
 
     def status(self) -> Announcements:
-        return Announcements(self.endpoint, self.n_sent)
+        return Announcements(self.endpoint, self.n_sent, 0 if self._door is None else self._door.n_refused)
 
     def file_closed(self, plan: RunPlan, file: ClosedFile) -> None:
         self._send(file_announcement(plan, file))
@@ -60,6 +63,8 @@ class Announcer:
         self.n_sent += 1
 
     def close(self) -> None:
+        if self._door is not None:
+            self._door.close()
         self._socket.close()
 
 

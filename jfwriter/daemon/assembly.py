@@ -14,6 +14,7 @@ from jfwriter.daemon.analysis_pool import AnalysisPool
 from jfwriter.daemon.announce import WATERMARK_MESSAGES, Announcer
 from jfwriter.daemon.board import Board
 from jfwriter.daemon.budget import ByteBudget
+from jfwriter.daemon.curve import Door, Gatekeeper, be_client
 from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.notify import RunNotifier
 from jfwriter.daemon.parts import Parts
@@ -22,7 +23,8 @@ from jfwriter.daemon.pull import Puller, Source
 from jfwriter.daemon.republish import Republisher
 from jfwriter.daemon.root import Root
 from jfwriter.daemon.run_in_work import RunFiles
-from jfwriter.daemon.sockets import Context, bound_socket, tcp_address
+from jfwriter.daemon.settings_of_runs import SettingsOfRuns
+from jfwriter.daemon.sockets import Context, Socket, bound_socket, tcp_address
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.hdf5.run_writer import RunWriter
@@ -43,8 +45,9 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
     board = Board()
     session = Session(settings)
     wire_log = WireLog(logging.getLogger("jfwriter.stream"))
-    republisher = _republisher(settings, context, fatal)
-    announcer = _announcer(settings, context)
+    gatekeeper = _gatekeeper(settings, context)
+    republisher = _republisher(settings, context, fatal, gatekeeper)
+    announcer = _announcer(settings, context, gatekeeper)
     notifier = RunNotifier()
     aftermath = Aftermath(
         root=root,
@@ -64,7 +67,10 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
     # The writer thread's two reasons to wake the loop; `puller` and `writer` are made below.
     budget = ByteBudget(settings.memory.byte_budget_bytes, lambda: wake(puller.resume))
     min_spots = settings.analysis.min_spots_for_hit
-    writer = WriterThread(_files_maker(settings, root), lambda: wake(deliver_events), budget, min_spots)
+    settings_of_runs = SettingsOfRuns(settings)
+    writer = WriterThread(
+        _files_maker(settings_of_runs, root), lambda: wake(deliver_events), budget, min_spots
+    )
     analysis = _analysis_pool(settings, lambda text: wake(lambda: fatal.fail(text)))
 
     def deliver_events() -> None:
@@ -82,10 +88,7 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
         limits=settings.limits,
         analysis=analysis,
     )
-    sources = [
-        Source(context, address, settings.input, settings.limits.max_message_bytes)
-        for address in settings.input.addresses
-    ]
+    sources = _sources(settings, context)
     puller = Puller(sources, pipeline.on_frame, budget, fatal)
     return Parts(
         settings=settings,
@@ -102,7 +105,27 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
         announcer=announcer,
         notifier=notifier,
         analysis=analysis,
+        gatekeeper=gatekeeper,
+        settings_of_runs=settings_of_runs,
     )
+
+
+def _sources(settings: Settings, context: Context) -> list[Source]:
+    """Raises EndpointError, SettingsError."""
+    addresses, keys = settings.input.addresses, settings.input.curve_server_keys
+    keys_by_address = {a: keys[min(i, len(keys) - 1)] for i, a in enumerate(addresses)} if keys else {}
+
+    def guard_of(address: str) -> Callable[[Socket], None] | None:
+        key = keys_by_address.get(address)
+        return None if key is None else lambda socket: be_client(socket, key, settings.curve)
+
+    max_bytes = settings.limits.max_message_bytes
+    return [Source(context, address, settings.input, max_bytes, guard_of(address)) for address in addresses]
+
+
+def _gatekeeper(settings: Settings, context: Context) -> Gatekeeper | None:
+    is_wanted = settings.republish.curve or settings.announce.curve
+    return Gatekeeper(context, settings.curve) if is_wanted else None
 
 
 def _analysis_pool(settings: Settings, on_death: Callable[[str], None]) -> AnalysisPool | None:
@@ -115,40 +138,47 @@ def _analysis_pool(settings: Settings, on_death: Callable[[str], None]) -> Analy
 
 
 def _files_maker(
-    settings: Settings, root: Root
+    settings_of_runs: SettingsOfRuns, root: Root
 ) -> Callable[[RunPlan, Callable[[ClosedFile], None]], RunFiles]:
-    files = settings.files.model_copy(update={"root_dir": str(root.path)})
-    settings = settings.model_copy(update={"files": files})
-
     def make(plan: RunPlan, on_closed: Callable[[ClosedFile], None]) -> RunFiles:
+        settings = settings_of_runs.of(plan.serial)
+        files = settings.files.model_copy(update={"root_dir": str(root.path)})
+        settings = settings.model_copy(update={"files": files})
         return RunWriter(plan, plugins_for(plan), settings, on_closed)
 
     return make
 
 
-def _republisher(settings: Settings, context: Context, fatal: Fatal) -> Republisher | None:
+def _republisher(
+    settings: Settings, context: Context, fatal: Fatal, gatekeeper: Gatekeeper | None
+) -> Republisher | None:
     republish = settings.republish
     if republish.port is None:
         return None
+    guard = gatekeeper.guard if gatekeeper is not None and republish.curve else None
     socket = bound_socket(
         context,
         zmq.PUSH,
         tcp_address(republish.host, republish.port),
         watermark_messages=republish.watermark_messages,
         use="republishing",
+        guard=guard,
     )
-    return Republisher(socket, fatal)
+    return Republisher(socket, fatal, None if guard is None else Door(socket, "republishing"))
 
 
-def _announcer(settings: Settings, context: Context) -> Announcer | None:
+def _announcer(settings: Settings, context: Context, gatekeeper: Gatekeeper | None) -> Announcer | None:
     announce = settings.announce
     if announce.port is None:
         return None
+    guard = gatekeeper.guard if gatekeeper is not None and announce.curve else None
     socket = bound_socket(
         context,
         zmq.PUB,
         tcp_address(announce.host, announce.port),
         watermark_messages=WATERMARK_MESSAGES,
         use="announcements",
+        guard=guard,
     )
-    return Announcer(socket, announce_run_end=announce.announce_run_end)
+    door = None if guard is None else Door(socket, "announcements")
+    return Announcer(socket, announce_run_end=announce.announce_run_end, door=door)

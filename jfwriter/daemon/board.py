@@ -35,10 +35,13 @@ class Board:
         self.runs: Counter[str] = Counter()
         self.runs_refused: Counter[str] = Counter()
         self.runs_failed: Counter[str] = Counter()
+        self.http_refused: Counter[str] = Counter()
         self.n_unexpected = 0
         self.n_values_left_out = 0
         self.refused_start = ""
         """Why the latest start message could not be decoded; empty once a run has been started since."""
+        self.refused_reload = False
+        """Whether the settings, when they were read again, were wrong."""
         self.n_ignored_fields = 0
         self.n_images_received = 0
         self.n_files_closed = 0
@@ -144,6 +147,7 @@ class Board:
             images_unexpected=self.n_unexpected,
             quantities_left_out=self.n_values_left_out,
             receiving_pauses=n_pauses,
+            http_refused=dict(self.http_refused),
         )
 
     def state(self, session_state: str) -> State:

@@ -13,6 +13,7 @@ class Control:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self.http_refused = parts.board.http_refused
 
     def status(self) -> Status:
         return status_of(self._parts)

@@ -6,22 +6,38 @@ import asyncio
 import dataclasses
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from jfwriter.daemon import metrics, page
+from jfwriter.daemon.http_access import SAFE_METHODS, Access
+from jfwriter.daemon.http_connections import Connections, max_connections
+from jfwriter.daemon.http_pace import MAX_WAIT_S, Pace
 from jfwriter.daemon.jsontext import dumps
 from jfwriter.daemon.openapi import description
 from jfwriter.daemon.status import ErrorReply, Health, LastRun, Status
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.errors import EndpointError
-from jfwriter.settings import HttpSettings
+from jfwriter.socket_settings import HttpSettings
 
-MAX_BODY_BYTES = 64 << 10
 SHUTDOWN_S = 1.0
+LINGER_S = 1.0
+"""How long the rest of a body that nobody wants is read."""
+BACKLOG = 1024
+MAX_LINE_BYTES = 8190
+MAX_HEADERS = 64
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Server": "jfwriter",
+}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger(__name__)
@@ -29,6 +45,8 @@ _log = logging.getLogger(__name__)
 
 class Asked(Protocol):
     """What HTTP needs of the daemon (`control.Control`)."""
+
+    http_refused: Counter[str]
 
     def status(self) -> Status: ...
     async def health(self) -> Health: ...
@@ -39,7 +57,7 @@ def bind(settings: HttpSettings) -> socket.socket:
     """The listening socket. Raises EndpointError when the port is taken or the host not this machine's."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port or 0), family=family, backlog=128)
+        return socket.create_server((settings.host, settings.port or 0), family=family, backlog=BACKLOG)
     except OSError as error:
         raise EndpointError(
             f"HTTP: cannot bind {settings.host} port {settings.port}: {error.strerror or error}; "
@@ -56,8 +74,11 @@ def endpoint(listener: socket.socket) -> str:
 class HttpServer:
     """Serves one listening socket on the event loop."""
 
-    def __init__(self, listener: socket.socket, asked: Asked) -> None:
-        app = web.Application(middlewares=[_errors_as_json])
+    def __init__(self, listener: socket.socket, asked: Asked, access: Access) -> None:
+        self._listener = listener
+        self._gate = _Gate(access, asked.http_refused)
+        app = web.Application(middlewares=[self._gate.answer])
+        app.on_response_prepare.append(_add_headers)
         routes = _Routes(asked)
         app.router.add_get("/", routes.page)
         app.router.add_get("/status", routes.status)
@@ -65,16 +86,30 @@ class HttpServer:
         app.router.add_get("/metrics", routes.metrics)
         app.router.add_get("/openapi.json", routes.openapi)
         app.router.add_post("/cancel", routes.cancel)
-        self._listener = listener
         server_log = logging.getLogger("aiohttp.server")
         server_log.filters = [_NotHttp()]
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        self._server: asyncio.Server | None = None
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_S,
+            lingering_time=LINGER_S,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES,
+            max_headers=MAX_HEADERS,
+        )
 
     async def start(self) -> None:
         await self._runner.setup()
-        await web.SockSite(self._runner, self._listener).start()
+        make = self._runner.server
+        assert make is not None  # noqa: S101 set up
+        self._gate.connections = Connections(make, self._gate.refused, max_connections())
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._gate.connections, sock=self._listener, backlog=BACKLOG)
 
     async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
         await self._runner.cleanup()
 
 
@@ -134,19 +169,61 @@ class _NotHttp(logging.Filter):
 _WORDS = {404: "not_found", 405: "method_not_allowed"}
 
 
-@web.middleware
+class _Gate:
+    """Everything that stands between a connection and what is asked for."""
+
+    def __init__(self, access: Access, refused: Counter[str]) -> None:
+        self.refused = refused
+        self.connections: Connections | None = None
+        self._access = access
+        # Whoever reads, be it thousands at once, does not keep a cancellation waiting.
+        self._paces = {True: Pace(), False: Pace()}
+        self._log = WireLog(_log)
+
+    @web.middleware
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        transport = request.transport
+        if self.connections is not None:
+            self.connections.request_begins(transport)
+        try:
+            return await self._answer(request, handler)
+        finally:
+            if self.connections is not None:
+                self.connections.request_ends(transport)
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not await self._paces[request.method in SAFE_METHODS].turn():
+            self.refused["busy"] += 1
+            text = f"more is asked than is answered in {MAX_WAIT_S:.0f} s"
+            return _error(503, "busy", text, {"Retry-After": f"{MAX_WAIT_S:.0f}"})
+        refused = self._access.refuse(request)
+        if refused is not None:
+            self.refused[refused.reason] += 1
+            self._log.once(
+                logging.WARNING,
+                ("refused", refused.reason, request.remote),
+                f"HTTP: {request.method} {request.path} from {request.remote} is refused ({refused.reason})",
+            )
+            headers = {"WWW-Authenticate": 'Bearer realm="jfwriter"'} if refused.status == 401 else {}
+            return _error(refused.status, refused.word, refused.text, headers)
+        return await _errors_as_json(request, handler)
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    for name, value in SECURITY_HEADERS.items():
+        if name == "Server" or name not in response.headers:
+            response.headers[name] = value
+
+
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        return _error(413, "too_large", f"at most {MAX_BODY_BYTES} bytes are read")
     try:
         return await handler(request)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        reply = _error(error.status, _WORDS.get(error.status, "bad_request"), _explanation(request, error))
-        if "Allow" in error.headers:
-            reply.headers["Allow"] = error.headers["Allow"]
-        return reply
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        word = _WORDS.get(error.status, "bad_request")
+        return _error(error.status, word, _explanation(request, error), headers)
     except Exception:  # noqa: BLE001 one answer failed, not the daemon
         _log.exception("the answer to %s %s failed", request.method, request.path)
         return _error(500, "bug", "the answer failed; the writer's log says more")
@@ -161,11 +238,9 @@ def _explanation(request: web.Request, error: web.HTTPException) -> str:
     return error.reason
 
 
-def _error(status: int, word: str, text: str) -> web.Response:
-    return _json(dumps(dataclasses.asdict(ErrorReply(word, text))), status)
+def _error(status: int, word: str, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return _json(dumps(dataclasses.asdict(ErrorReply(word, text))), status, headers)
 
 
-def _json(body: bytes, status: int = 200) -> web.Response:
-    return web.Response(
-        body=body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"}
-    )
+def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(body=body, status=status, content_type="application/json", headers=headers)

@@ -13,18 +13,10 @@ import threading
 from collections.abc import Mapping
 from typing import TextIO
 
+from jfwriter.printable import printable
+
 MAX_WAITING_LINES = 10_000
-MAX_LINE_CHARACTERS = 4000
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-
-
-def printable(text: str) -> str:
-    """`text` with everything that is not printable (controls, line ends, surrogates) as an escape."""
-    if len(text) > MAX_LINE_CHARACTERS:
-        text = f"{text[:MAX_LINE_CHARACTERS]}... ({len(text)} characters)"
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class LineFormatter(logging.Formatter):

@@ -106,6 +106,7 @@ def _counters(status: Status) -> Iterable[Metric]:
         ("jfwriter_runs", "Finished runs, by outcome.", "outcome", totals.runs),
         ("jfwriter_runs_refused", "Refused runs.", "reason", totals.runs_refused),
         ("jfwriter_runs_failed", "Runs that could not be written.", "reason", totals.runs_failed),
+        ("jfwriter_http_refused", "HTTP requests and connections.", "reason", totals.http_refused),
     )
     for name, text, label, values in labelled:
         yield _labelled_counter(name, text, label, values)
@@ -123,6 +124,7 @@ def _counters(status: Status) -> Iterable[Metric]:
         ("jfwriter_receiving_pauses", "Times that receiving was paused.", totals.receiving_pauses),
         ("jfwriter_multipart_messages", "Refused.", sum(i.multipart_messages for i in status.inputs)),
         ("jfwriter_broken_connections", "To senders.", sum(i.broken_connections for i in status.inputs)),
+        ("jfwriter_failed_handshakes", "With senders.", sum(i.failed_handshakes for i in status.inputs)),
         ("jfwriter_republished", "Messages sent on.", republish.sent if republish else 0),
         ("jfwriter_not_republished", "Messages nobody took.", republish.not_republished if republish else 0),
         ("jfwriter_announcements", "Announcements sent.", announcements.sent if announcements else 0),
@@ -131,6 +133,9 @@ def _counters(status: Status) -> Iterable[Metric]:
     )
     for name, text, value in plain:
         yield CounterMetricFamily(name, text, float(value))
+    doors = {"republish": republish, "announce": announcements}
+    refused = {name: door.refused_connections for name, door in doors.items() if door is not None}
+    yield _labelled_counter("jfwriter_refused_connections", "Without the right key.", "socket", refused)
 
 
 def _labelled_counter(name: str, text: str, label: str, values: dict[str, int]) -> Metric:

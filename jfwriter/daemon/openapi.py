@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -12,8 +13,9 @@ from jfwriter.daemon.status import ErrorReply, Health, LastRun, Status
 _REF = "#/components/schemas/{model}"
 
 
+@functools.cache
 def description() -> dict[str, object]:
-    """The whole document."""
+    """The whole document, made once; not to be changed."""
     return {
         "openapi": "3.1.0",
         "info": {

@@ -20,9 +20,6 @@ class Page:
                 f"default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; "
                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
             ),
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store",
         }
 
 

@@ -9,12 +9,14 @@ from jfwriter.daemon.analysis_pool import AnalysisPool
 from jfwriter.daemon.announce import Announcer
 from jfwriter.daemon.board import Board
 from jfwriter.daemon.budget import ByteBudget
+from jfwriter.daemon.curve import Gatekeeper
 from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.notify import RunNotifier
 from jfwriter.daemon.pipeline import Pipeline
 from jfwriter.daemon.pull import Puller
 from jfwriter.daemon.republish import Republisher
 from jfwriter.daemon.root import Root
+from jfwriter.daemon.settings_of_runs import SettingsOfRuns
 from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.session.session import Session
 from jfwriter.settings import Settings
@@ -25,6 +27,8 @@ class Parts:
     """Made once by `run`; everything but the writer thread's inside belongs to the event loop."""
 
     settings: Settings
+    """As at the start of the process."""
+    settings_of_runs: SettingsOfRuns
     root: Root
     fatal: Fatal
     board: Board
@@ -39,3 +43,5 @@ class Parts:
     notifier: RunNotifier
     analysis: AnalysisPool | None = None
     """None: the settings want nothing computed."""
+    gatekeeper: Gatekeeper | None = None
+    """None: everybody may connect to the bound sockets."""

@@ -20,6 +20,7 @@ from jfwriter.daemon.writer_thread import Job, WriterOrder, WriterThread
 from jfwriter.errors import ProtocolError
 from jfwriter.session.orders import Discard, DropReason, OpenRun, Order, WriteImage
 from jfwriter.session.session import Session
+from jfwriter.session.snapshot import State
 from jfwriter.settings import LimitSettings
 from jfwriter.wire.decode import claims_to_be_start, decode
 from jfwriter.wire.messages import (
@@ -68,7 +69,14 @@ class Pipeline:
         self._board = board
         self._wire_log = wire_log
         self._limits = limits
+        self._next_limits = limits
         self._analysis = analysis
+
+    def use(self, limits: LimitSettings) -> None:
+        """For runs that start from now on; for the start message itself only if no run is open."""
+        self._next_limits = limits
+        if self._session.state is State.IDLE:
+            self._limits = limits
 
     def on_frame(self, frame: zmq.Frame) -> None:
         """One received message; never raises because of what is in it.
@@ -149,6 +157,7 @@ class Pipeline:
         last = orders[-1]
         if isinstance(last, Discard) and last.reason is DropReason.REPEATED_START:
             return orders
+        self._limits = self._next_limits
         self._wire_log.new_run()
         self._board.started(start)
         if isinstance(last, OpenRun):

@@ -18,16 +18,19 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from jfwriter.daemon.budget import ByteBudget
+from jfwriter.daemon.curve import FAILED_HANDSHAKES
 from jfwriter.daemon.fatal import Fatal
-from jfwriter.daemon.sockets import Context, descriptor
+from jfwriter.daemon.sockets import Context, Socket, descriptor
 from jfwriter.daemon.status import Input
 from jfwriter.errors import EndpointError
-from jfwriter.settings import InputSettings
+from jfwriter.socket_settings import InputSettings
 
 SLICE_S = 0.005
 """Longest time of reading before the event loop may do something else."""
 CONNECT_TIMEOUT_MS = 2000
-MONITORED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+MONITORED = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | FAILED_HANDSHAKES
+)
 REVIVE_S = 0.5
 """ZeroMQ connects again by itself and says so at once, except after an error of protocol."""
 
@@ -44,11 +47,16 @@ class Source:
         address: str,
         settings: InputSettings,
         max_message_bytes: int,
+        guard: Callable[[Socket], None] | None = None,
     ) -> None:
+        """`guard` prepares the socket for a sender that must show a key. Raises EndpointError."""
         self.address = address
         self.n_connected = 0
         self.n_multipart = 0
         self.n_broken = 0
+        self.n_failed_handshakes = 0
+        self._has_failed_handshake = False
+        """Since the last good one."""
         self.is_given_up = False
         """Whether ZeroMQ has not said yet that it tries to connect again."""
         self._inside_multipart = False
@@ -65,6 +73,8 @@ class Source:
         self.socket.tcp_keepalive_idle = 10
         self.socket.tcp_keepalive_intvl = 5
         self.socket.tcp_keepalive_cnt = 3
+        if guard is not None:
+            guard(self.socket)
         self.monitor = self.socket.get_monitor_socket(MONITORED)
         try:
             self.socket.connect(address)
@@ -75,7 +85,9 @@ class Source:
             ) from error
 
     def status(self) -> Input:
-        return Input(self.address, self.n_connected > 0, self.n_multipart, self.n_broken)
+        return Input(
+            self.address, self.n_connected > 0, self.n_multipart, self.n_broken, self.n_failed_handshakes
+        )
 
     def receive(self) -> zmq.Frame | None:
         """The next message, None if there is none. Raises nothing.
@@ -99,10 +111,24 @@ class Source:
             self.is_given_up = event == zmq.EVENT_DISCONNECTED
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.n_connected += 1
+                self._has_failed_handshake = False
                 _log.info("connected to %s", self.address)
             elif event == zmq.EVENT_DISCONNECTED and self.n_connected:
                 self.n_connected -= 1
                 _log.warning("lost the connection to %s; trying again", self.address)
+            elif event & FAILED_HANDSHAKES:
+                self._on_failed_handshake()
+
+    def _on_failed_handshake(self) -> None:
+        """Tried again and again, and said once."""
+        self.n_failed_handshakes += 1
+        if not self._has_failed_handshake:
+            self._has_failed_handshake = True
+            _log.warning(
+                "%s: no connection, the keys do not fit or one side alone uses CURVE "
+                "(input.curve_server_keys); trying again",
+                self.address,
+            )
 
     def revive(self) -> bool:
         """Connect again if ZeroMQ does not. False: messages that came before must be read first.
@@ -115,11 +141,12 @@ class Source:
         if self.socket.poll(0):
             return False
         self.is_given_up = False
-        self.n_broken += 1
-        _log.warning(
-            "%s sent a message over limits.max_message_bytes, or broke the protocol; connecting again",
-            self.address,
-        )
+        if not self._has_failed_handshake:
+            self.n_broken += 1
+            _log.warning(
+                "%s sent a message over limits.max_message_bytes, or broke the protocol; connecting again",
+                self.address,
+            )
         with contextlib.suppress(zmq.ZMQError):
             self.socket.disconnect(self.address)
         self.socket.connect(self.address)

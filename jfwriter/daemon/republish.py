@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import zmq
 
+from jfwriter.daemon.curve import Door
 from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.sockets import Socket, endpoint
 from jfwriter.daemon.status import Republishing
@@ -39,11 +40,13 @@ class Republisher:
     cannot be sent at once is tried for `CONTROL_TRY_S`; what comes behind it waits, so that the order stays.
     """
 
-    def __init__(self, socket: Socket, fatal: Fatal) -> None:
+    def __init__(self, socket: Socket, fatal: Fatal, door: Door | None = None) -> None:
+        """`door` of a socket that does not let everybody in."""
         self.n_sent = 0
         self.n_lost = 0
         self.endpoint = endpoint(socket)
         self._socket = socket
+        self._door = door
         self._fatal = fatal
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
@@ -52,7 +55,8 @@ class Republisher:
         self._timer: asyncio.TimerHandle | None = None
 
     def status(self) -> Republishing:
-        return Republishing(self.endpoint, self.n_sent, self.n_lost, self._waiting_bytes)
+        n_refused = 0 if self._door is None else self._door.n_refused
+        return Republishing(self.endpoint, self.n_sent, self.n_lost, self._waiting_bytes, n_refused)
 
     def send(self, frame: zmq.Frame, n_bytes: int, *, is_control: bool) -> None:
         """Offer a message of `n_bytes`; `is_control` for start and end."""
@@ -109,4 +113,6 @@ class Republisher:
         if self._timer is not None:
             self._timer.cancel()
         self._waiting.clear()
+        if self._door is not None:
+            self._door.close()
         self._socket.close()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -15,8 +16,10 @@ from jfwriter.daemon import http, logs
 from jfwriter.daemon.assembly import assemble
 from jfwriter.daemon.control import Control
 from jfwriter.daemon.heartbeat import beat
+from jfwriter.daemon.http_access import Access
 from jfwriter.daemon.memory import Allocator
 from jfwriter.daemon.parts import Parts
+from jfwriter.daemon.reload import Reloader
 from jfwriter.daemon.root import Root
 from jfwriter.daemon.shutdown import Signals, abort, close, drain
 from jfwriter.daemon.systemd import ServiceManager
@@ -29,10 +32,11 @@ SWITCH_INTERVAL_S = 0.0005
 _log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, load: Callable[[], Settings] | None = None) -> int:
     """Run until a signal; the exit status: 0 stopped in good order, 1 forced or a bug.
 
-    The kernels were compiled when this module was imported. Raises RefuseToStart.
+    `load` reads the settings again: then SIGHUP does not end the daemon but has it take what has changed. The
+    kernels were compiled when this module was imported. Raises RefuseToStart.
     """
     handler = logs.start(settings.service.log_level)
     if settings.files.umask is not None:
@@ -42,7 +46,7 @@ def serve(settings: Settings) -> int:
     allocator.keep_freed_memory()
     try:
         root = Root(settings.files.root_dir)
-        code, writer_is_stuck = asyncio.run(_main(settings, root, allocator))
+        code, writer_is_stuck = asyncio.run(_main(settings, root, allocator, load))
     finally:
         handler.finish()
     if writer_is_stuck:
@@ -51,18 +55,24 @@ def serve(settings: Settings) -> int:
     return code
 
 
-async def _main(settings: Settings, root: Root, allocator: Allocator) -> tuple[int, bool]:
+async def _main(
+    settings: Settings, root: Root, allocator: Allocator, load: Callable[[], Settings] | None
+) -> tuple[int, bool]:
     """(exit status, whether the writer thread could not be ended)."""
-    signals = Signals()
+    hangup = asyncio.Event()
+    signals = Signals(None if load is None else hangup.set)
     manager = ServiceManager(os.environ)
     context = zmq.Context(settings.input.io_threads)
     try:
         parts = assemble(settings, root, context)
-        server = await _http_server(settings, Control(parts))
+        access = None if settings.http.port is None else Access(settings.http)
+        server = None if access is None else await _http_server(parts, access)
     except BaseException:
         context.destroy(linger=0)
         raise
     _start(parts, manager, allocator)
+    if load is not None:
+        parts.fatal.task(Reloader(load, parts, access).serve(hangup), "reload")
     try:
         code = await _until_the_end(parts, signals, manager)
         await close(parts)
@@ -75,11 +85,9 @@ async def _main(settings: Settings, root: Root, allocator: Allocator) -> tuple[i
     return code, not parts.aftermath.writer_ended.is_set()
 
 
-async def _http_server(settings: Settings, control: Control) -> http.HttpServer | None:
-    if settings.http.port is None:
-        return None
-    listener = http.bind(settings.http)
-    server = http.HttpServer(listener, control)
+async def _http_server(parts: Parts, access: Access) -> http.HttpServer:
+    listener = http.bind(parts.settings.http)
+    server = http.HttpServer(listener, Control(parts), access)
     await server.start()
     _log.info("HTTP: %s", http.endpoint(listener))
     return server

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Callable
 
 from jfwriter.daemon.parts import Parts
 
@@ -15,15 +16,20 @@ _log = logging.getLogger(__name__)
 
 
 class Signals:
-    """The first SIGTERM, SIGINT or SIGHUP asks for an end in good order, the second for one at once."""
+    """The first SIGTERM, SIGINT or SIGHUP asks for an end in good order, the second for one at once.
 
-    def __init__(self) -> None:
+    With `on_hangup` SIGHUP calls that instead.
+    """
+
+    def __init__(self, on_hangup: Callable[[], None] | None = None) -> None:
         self.first = asyncio.Event()
         self.second = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # A process started by nohup keeps ignoring SIGHUP.
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            if number is signal.SIGHUP and on_hangup is not None:
+                loop.add_signal_handler(number, on_hangup)
+            elif signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._on_signal, number)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -80,4 +86,6 @@ async def close(parts: Parts) -> None:
     await parts.notifier.close()
     if parts.announcer is not None:
         parts.announcer.close()
+    if parts.gatekeeper is not None:
+        await parts.gatekeeper.close()
     await parts.fatal.cancel_tasks()

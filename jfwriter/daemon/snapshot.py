@@ -122,6 +122,8 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
     silent_s = silence_s(parts, now)
     if silent_s > parts.settings.service.idle_warning_s:
         found.append(f"a run is open and no message came for {silent_s:.0f} s")
+    if board.refused_reload:
+        found.append("the changed settings are wrong and were not taken; the log says why")
     if board.refused_start:
         found.append(f"a start message was refused: {board.refused_start}")
     plan = board.plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import zmq
@@ -22,9 +23,15 @@ def tcp_address(host: str, port: int) -> str:
 
 
 def bound_socket(
-    context: Context, kind: zmq.SocketType, address: str, *, watermark_messages: int, use: str
+    context: Context,
+    kind: zmq.SocketType,
+    address: str,
+    *,
+    watermark_messages: int,
+    use: str,
+    guard: Callable[[Socket], None] | None = None,
 ) -> Socket:
-    """A sending socket that is bound to `address`. `use` names its purpose in the error.
+    """A sending socket that is bound to `address`. `use` names its purpose in the error; `guard` prepares it.
 
     Raises EndpointError when the port is taken or the host is none of this machine.
     """
@@ -32,6 +39,8 @@ def bound_socket(
     socket.linger = LINGER_MS
     socket.sndhwm = watermark_messages
     socket.ipv6 = "[" in address
+    if guard is not None:
+        guard(socket)
     try:
         socket.bind(address)
     except zmq.ZMQError as error:

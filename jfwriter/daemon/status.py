@@ -87,6 +87,8 @@ class Input:
     """Messages of several parts: refused."""
     broken_connections: int
     """Connections that ended with a message over the size limit or an error of protocol."""
+    failed_handshakes: int
+    """Connections that were not made, because the CURVE keys do not fit or one side alone uses CURVE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Republishing:
     """Messages that nobody took: no consumer, or its queue was full."""
     waiting_bytes: int
     """Messages behind a start or end that is being tried."""
+    refused_connections: int
+    """Connections of programs without the right CURVE key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ class Announcements:
     """ZeroMQ address that subscribers connect to."""
     sent: int
     """Announcements made."""
+    refused_connections: int
+    """Connections of programs without the right CURVE key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +214,8 @@ class Totals:
     """Values that could not be stored as they were, of finished runs."""
     receiving_pauses: int
     """How often receiving stopped because the byte budget was used up."""
+    http_refused: dict[str, int]
+    """HTTP requests that were refused, and connections that were cut, by reason."""
 
 
 @dataclass(frozen=True, slots=True)

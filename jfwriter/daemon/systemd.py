@@ -7,6 +7,8 @@ import os
 import socket
 from collections.abc import Mapping
 
+from jfwriter.printable import printable
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +37,9 @@ class ServiceManager:
         self._send("WATCHDOG=1")
 
     def status(self, text: str) -> None:
-        """One line for `systemctl status`; sent when it changed."""
+        """One line for `systemctl status`; sent when it changed. A name with a line end in it would be taken
+        for further assignments."""
+        text = printable(text)
         if text != self._status:
             self._status = text
             self._send(f"STATUS={text}")

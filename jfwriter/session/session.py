@@ -29,6 +29,8 @@ class Session:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        """Of the run that is held."""
+        self._next_settings = settings
         self._run: Run | None = None
         self._refused: Refusal | None = None
         self._last_refusal: Refusal | None = None
@@ -53,6 +55,15 @@ class Session:
         """The latest run that was refused at its start."""
         return self._last_refusal
 
+    @property
+    def next_serial(self) -> int:
+        """Of the run that starts next."""
+        return self._n_runs + 1
+
+    def use(self, settings: Settings) -> None:
+        """For runs that start from now on."""
+        self._next_settings = settings
+
     def on_start(self, start: StartMessage, received_at: float) -> Orders:
         """Open a run, closing the one that is held. `received_at`: Unix time in s."""
         series = Series.of(start)
@@ -60,11 +71,12 @@ class Session:
             return (Discard(DropReason.REPEATED_START, f"start of run {series} came again"),)
         orders = self._close(Closing(Outcome.INCOMPLETE, f"superseded by run {series}"), None)
         self._forget_refused()
+        self._settings = self._next_settings
         self._dropped.clear()
         self._lost.clear()
         self._n_received = self._n_since_start = self._n_unexpected = 0
         try:
-            plan = make_plan(start, self._settings, self._n_runs + 1, received_at)
+            plan = make_plan(start, self._settings, self.next_serial, received_at)
         except RunRefused as refusal:
             self._refused = self._last_refusal = Refusal(start, received_at, refusal.reason, str(refusal))
             return (*orders, Discard(DropReason.RUN_REFUSED, f"run {series} refused: {refusal}"))

@@ -33,8 +33,11 @@ class Dcu:
         lossy: bool = False,
         start_timeout_s: float = 5.0,
         stall_timeout_s: float = 60.0,
+        curve_secret: str = "",
     ) -> None:
+        """`curve_secret`: secret CURVE key (Z85); then only writers that know the public one are served."""
         self._lossy = lossy
+        self._curve_secret = curve_secret
         self._start_timeout_s, self._stall_timeout_s = start_timeout_s, stall_timeout_s
         self._context = zmq.Context()
         self._sockets: list[zmq.Socket[bytes]] = []
@@ -110,6 +113,9 @@ class Dcu:
         socket: zmq.Socket[bytes] = self._context.socket(zmq.PUSH)
         socket.linger = 0
         socket.set_hwm(watermark)
+        if self._curve_secret:
+            socket.curve_server = 1
+            socket.curve_secretkey = self._curve_secret.encode()
         try:
             socket.bind(address)
         except zmq.ZMQError as error:

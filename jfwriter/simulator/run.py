@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from jfwriter.simulator.image_message import Sent, constant_fields, end_fields, varying_fields
 from jfwriter.simulator.images import Pixels
@@ -52,14 +53,21 @@ class SimulatedRun:
 
     def renamed(self, run_number: int, file_prefix: str, file_format: str | None = None) -> SimulatedRun:
         """The same images as another run, in this one's format if none is given. Nothing is made anew."""
-        changed = dataclasses.replace(
-            self.options,
+        return self._with(
             run_number=run_number,
             file_prefix=file_prefix,
             file_format=file_format or self.options.file_format,
         )
+
+    def lengthened(self, n_images: int, images_per_file: int) -> SimulatedRun:
+        """The same distinct images, repeated for a run of `n_images`. Only the start message is made anew."""
+        other = self._with(n_images=n_images, n_distinct=len(self.prepared), images_per_file=images_per_file)
+        other._start = _body("start", start_fields(other.options, self.pixel_mask, self.tables))
+        return other
+
+    def _with(self, **changed: Any) -> SimulatedRun:
         other = object.__new__(SimulatedRun)
-        other.__dict__.update(self.__dict__, options=changed)
+        other.__dict__.update(self.__dict__, options=dataclasses.replace(self.options, **changed))
         return other
 
     def start(self, socket_number: int | None = None, *, write_master: bool = True) -> bytes:

@@ -14,7 +14,7 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from jfwriter.commands.writer_process import WriterProcess
+from jfwriter.bench.writer_process import WriterProcess
 from jfwriter.errors import EndpointError
 from jfwriter.reader.images import RunImages
 from jfwriter.reader.summary import summarize

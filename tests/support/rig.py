@@ -53,7 +53,7 @@ class ToldAnnouncer:
         self._told.announced.append(result)
 
     def status(self) -> Announcements:
-        return Announcements("tcp://127.0.0.1:1", len(self._told.files))
+        return Announcements("tcp://127.0.0.1:1", len(self._told.files), 0)
 
 
 class ToldNotifier:
@@ -73,7 +73,7 @@ class ToldRepublisher:
         self.send = told.send
 
     def status(self) -> Republishing:
-        return Republishing("tcp://127.0.0.1:2", len(self._told.republished), 0, 0)
+        return Republishing("tcp://127.0.0.1:2", len(self._told.republished), 0, 0, 0)
 
 
 class Rig:

@@ -93,6 +93,7 @@ TOTALS = Totals(
     images_unexpected=1,
     quantities_left_out=2,
     receiving_pauses=0,
+    http_refused={"token": 1},
 )
 NO_ANALYSIS = Analysis(
     quantities=[],
@@ -153,7 +154,11 @@ IDLE = Status(
     last_files=[],
     warnings=[],
     analysis=NO_ANALYSIS,
-    inputs=[Input("tcp://dcu:5400", connected=False, multipart_messages=0, broken_connections=0)],
+    inputs=[
+        Input(
+            "tcp://dcu:5400", connected=False, multipart_messages=0, broken_connections=0, failed_handshakes=0
+        )
+    ],
     republish=None,
     announcements=None,
     notifications=Notifications(0, 0),
@@ -185,9 +190,13 @@ WRITING = Status(
     last_files=["a/b_data_000001.h5"],
     warnings=["no message for 75 s"],
     analysis=ANALYSIS,
-    inputs=[Input("tcp://dcu:5400", connected=True, multipart_messages=1, broken_connections=2)],
-    republish=Republishing("tcp://0.0.0.0:5500", 9, 1, 0),
-    announcements=Announcements("tcp://0.0.0.0:5600", 1),
+    inputs=[
+        Input(
+            "tcp://dcu:5400", connected=True, multipart_messages=1, broken_connections=2, failed_handshakes=3
+        )
+    ],
+    republish=Republishing("tcp://0.0.0.0:5500", 9, 1, 0, 4),
+    announcements=Announcements("tcp://0.0.0.0:5600", 1, 5),
     notifications=Notifications(1, 1),
     totals=TOTALS,
     last_run=RESULT,

@@ -17,9 +17,10 @@ PARSERS = {
     "run": "jfwriter.commands.run",
     "simulate": "jfwriter.commands.simulate_options",
     "check-config": "jfwriter.commands.check_config",
+    "keys": "jfwriter.commands.keys",
 }
-LINE = re.compile(r"^ +(?:\$ )?jfwriter (run|simulate|check-config) ([^#\n]*)", re.MULTILINE)
-INLINE = re.compile(r"`jfwriter (run|simulate|check-config) ([^`]+)`")
+LINE = re.compile(r"^ +(?:\$ )?jfwriter (run|simulate|check-config|keys) ([^#\n]*)", re.MULTILINE)
+INLINE = re.compile(r"`jfwriter (run|simulate|check-config|keys) ([^`]+)`")
 PLACEHOLDER = re.compile(r"\[|\.\.\.|…")
 REPLACED = {"PORT": "5400", "N": "1", "ADDRESS": "tcp://dcu:5400", "FILE:/path/to/dataset": "a.h5:/x"}
 

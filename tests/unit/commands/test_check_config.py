@@ -65,7 +65,7 @@ def test_for_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["check-config", "--json", write(tmp_path, GOOD)]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["ok"] is True
-    assert data["settings"]["http"] == {"port": 5234, "host": "127.0.0.1"}
+    assert {"port": 5234, "host": "127.0.0.1"}.items() <= data["settings"]["http"].items()
     path = write(tmp_path, "[http]\nport = -1\n")
     assert main(["check-config", path, "--json"]) == 78
     data = json.loads(capsys.readouterr().out)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 
 from jfwriter.daemon import http
+from jfwriter.daemon.http_access import Access
 from jfwriter.daemon.openapi import description
 from jfwriter.daemon.page import Page
 from jfwriter.daemon.status import (
@@ -26,7 +28,7 @@ from jfwriter.daemon.status import (
 )
 from jfwriter.daemon.wire_log import BURST_LINES
 from jfwriter.errors import EndpointError
-from jfwriter.settings import HttpSettings
+from jfwriter.socket_settings import HttpSettings
 from tests.support.told import IDLE, RESULT, WRITING
 
 
@@ -39,6 +41,7 @@ class FakeDaemon:
         self.may_finish = asyncio.Event()
         self.may_finish.set()
         self.error: Exception | None = None
+        self.http_refused: Counter[str] = Counter()
 
     def status(self) -> Status:
         if self.error is not None:
@@ -84,7 +87,7 @@ class Client:
 async def client() -> AsyncIterator[Client]:
     daemon = FakeDaemon()
     listener = http.bind(HttpSettings(port=0))
-    server = http.HttpServer(listener, daemon)
+    server = http.HttpServer(listener, daemon, Access(HttpSettings()))
     await server.start()
     async with aiohttp.ClientSession(http.endpoint(listener)) as session:
         yield Client(session, daemon)
@@ -253,7 +256,7 @@ def test_the_url_of_an_ipv6_listener() -> None:
 async def test_what_is_not_http_writes_one_line_and_only_so_many(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     listener = http.bind(HttpSettings(port=0))
-    server = http.HttpServer(listener, FakeDaemon())
+    server = http.HttpServer(listener, FakeDaemon(), Access(HttpSettings()))
     await server.start()
     try:
         for _ in range(BURST_LINES + 20):

@@ -15,28 +15,6 @@ from jfwriter.daemon import logs
 from jfwriter.daemon.wire_log import BURST_LINES, MAX_REMEMBERED, WireLog
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("run 'x'", "run 'x'"),
-        ("a\nb", r"a\nb"),
-        ("a\x1b[31mb\x07", r"a\x1b[31mb\x07"),
-        ("right\u202eleft", r"right\u202eleft"),
-        ("line\u2028end", r"line\u2028end"),
-        ("\ud800", r"\ud800"),
-        ("Å µ 漢", "Å µ 漢"),
-    ],
-)
-def test_only_printable_text_is_logged(text: str, shown: str) -> None:
-    assert logs.printable(text) == shown
-
-
-def test_a_huge_text_is_cut() -> None:
-    shown = logs.printable("x" * 1_000_000)
-    assert len(shown) < 5000
-    assert shown.endswith("(1000000 characters)")
-
-
 def record(message: str, *, error: BaseException | None = None) -> logging.LogRecord:
     info = None if error is None else (type(error), error, error.__traceback__)
     return logging.LogRecord("jfwriter.x", logging.WARNING, __file__, 1, "%s", (message,), info)

@@ -17,7 +17,7 @@ from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.pull import REVIVE_S, Puller, Source
 from jfwriter.daemon.sockets import Context, Socket, endpoint
 from jfwriter.errors import EndpointError
-from jfwriter.settings import InputSettings
+from jfwriter.socket_settings import InputSettings
 from tests.support.eventually import eventually
 
 MAX_MESSAGE_BYTES = 1 << 20

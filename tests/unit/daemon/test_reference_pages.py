@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from jfwriter.commands import check_config, run
+from jfwriter.commands import check_config, keys, run
 from jfwriter.daemon.announce import file_announcement, run_announcement
 from jfwriter.daemon.metrics import Metrics
 from jfwriter.daemon.results import result_of_report
@@ -28,7 +28,9 @@ def named(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "parser", [run.make_parser(), check_config.make_parser()], ids=["run", "check-config"]
+    "parser",
+    [run.make_parser(), check_config.make_parser(), keys.make_parser()],
+    ids=["run", "check-config", "keys"],
 )
 def test_every_option(parser: argparse.ArgumentParser) -> None:
     text = page("command-line.md")

@@ -16,6 +16,7 @@ from jfwriter.daemon.board import SUSPICIOUS_IMAGES
 from jfwriter.daemon.control import Control
 from jfwriter.daemon.heartbeat import writes
 from jfwriter.daemon.parts import Parts
+from jfwriter.daemon.settings_of_runs import SettingsOfRuns
 from jfwriter.daemon.snapshot import one_line, status_of
 from jfwriter.daemon.status import Input, State
 from jfwriter.errors import StorageError
@@ -45,11 +46,14 @@ class Daemon:
     def __init__(self, root: Path) -> None:
         self.clock = Clock()
         self.rig = rig = Rig(messages.settings(files={"root_dir": str(root)}), clock=self.clock)
-        source = Input("tcp://dcu:5400", connected=True, multipart_messages=0, broken_connections=0)
+        source = Input(
+            "tcp://dcu:5400", connected=True, multipart_messages=0, broken_connections=0, failed_handshakes=0
+        )
         fake_source = SimpleNamespace(address=source.address, n_connected=1, status=lambda: source)
         self.puller: Any = FakePuller(sources=[fake_source])
         self.parts = Parts(
             settings=rig.settings,
+            settings_of_runs=SettingsOfRuns(rig.settings),
             root=rig.root,
             fatal=rig.fatal,
             board=rig.board,

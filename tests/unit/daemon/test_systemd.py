@@ -62,3 +62,12 @@ def test_a_manager_that_does_not_read_stops_nobody(manager_socket: tuple[str, so
 )
 def test_the_watchdog_time_is_that_of_this_process(environ: dict[str, str], seconds: float | None) -> None:
     assert ServiceManager(environ).watchdog_s == seconds
+
+
+def test_a_status_is_one_assignment(manager_socket: tuple[str, socket.socket]) -> None:
+    """The name of a run comes from the sender; a line end in it would begin another assignment."""
+    name, receiver = manager_socket
+    manager = ServiceManager({"NOTIFY_SOCKET": name})
+    manager.status("writing run x\nWATCHDOG=trigger\nMAINPID=1")
+    assert receiver.recv(1000) == rb"STATUS=writing run x\nWATCHDOG=trigger\nMAINPID=1"
+    manager.close()

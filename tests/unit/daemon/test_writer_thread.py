@@ -38,6 +38,7 @@ from jfwriter.session.orders import (
 )
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.planning import make_plan
+from jfwriter.settings import Settings
 from tests.support import messages
 from tests.support.fake_files import Disk
 
@@ -268,9 +269,9 @@ def test_what_is_in_work_can_be_seen(thread: Thread) -> None:
 
 def test_an_analysed_run_is_written_completed(thread: Thread) -> None:
     """The writer thread takes plan and images from the pool; what was not handed over, as it came."""
-    run = PendingRun(plan(), Wishes())
+    run = PendingRun(plan(), Wishes(), Settings())
     completed = replace(plan().start, max_spot_count=99)
-    run.prepare(lambda p, _: Prepared(replace(p, start=completed), None, Wishes()), messages.settings())
+    run.prepare(lambda p, _: Prepared(replace(p, start=completed), None, Wishes()))
     thread.writer.put(Job((OpenRun(plan()),), 0, time.monotonic(), run))
     pending = PendingImage(run, messages.image(0, spot_count=3))
     thread.writer.put(Job((write(0),), 0, time.monotonic(), pending))

@@ -26,10 +26,10 @@ class WriterProcess:
     """`jfwriter run` below `root`, receiving from `address`; HTTP and announcements on free loopback ports.
 
     Leaving the block stops it: SIGTERM, then SIGKILL if it does not end. SIGTERM and SIGHUP to this process
-    leave the block as well. `work` is a directory for its settings and log.
+    leave the block as well. `work` is a directory for its settings and log, `settings` more of its TOML file.
     """
 
-    def __init__(self, root: Path, address: str, work: Path) -> None:
+    def __init__(self, root: Path, address: str, work: Path, settings: str = "") -> None:
         http_port, announce_port = _free_ports(2)
         self.http = ("127.0.0.1", http_port)
         self.announcements = f"tcp://127.0.0.1:{announce_port}"
@@ -38,6 +38,7 @@ class WriterProcess:
         self._settings.write_text(
             f"[http]\nport = {http_port}\n\n"
             f'[announce]\nhost = "127.0.0.1"\nport = {announce_port}\nannounce_run_end = true\n'
+            f"\n{settings}"
         )
         self._command = [sys.executable, "-m", "jfwriter", "run"]
         self._command += ["--config", str(self._settings), "--root-dir", str(root), address]
