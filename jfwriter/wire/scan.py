@@ -201,7 +201,8 @@ def _plain_rows(data: Bytes, start: int, n_rows: int) -> tuple[int, int]:
 
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), uint8[::1], int64[:, ::1], int64[:, ::1],"
-    " int64[::1], int64, int64)"
+    " int64[::1], int64, int64)",
+    keeps_gil=True,
 )
 def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state must stay in registers
     data: Bytes,

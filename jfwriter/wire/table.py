@@ -76,7 +76,8 @@ def _matches(data: Bytes, position: int, size: int, names: Bytes, targets: Numbe
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), Array(uint8, 2, 'C', readonly=True),"
     " Array(int64, 2, 'C', readonly=True), Array(float64, 2, 'C', readonly=True),"
-    " float64[:, ::1], int64[::1], uint64[::1])"
+    " float64[:, ::1], int64[::1], uint64[::1])",
+    keeps_gil=True,
 )
 def read_rows(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the bytes
     data: Bytes,
