@@ -61,6 +61,22 @@ class FilesSettings(Section):
     is not called complete. Set 1 for a single writer. On the command line: --n-writers."""
     umask: Annotated[int, Field(ge=0, le=0o777)] | None = None
     """File mode creation mask of the process; not set: inherited."""
+    file_mode: Annotated[int, Field(ge=0o400, le=0o777)] | None = None
+    """Mode of the files, e.g. 0o640, whatever the umask; directories that the writer makes may also be
+    entered by who may read. Not set: as the umask gives it."""
+    group: str | int | None = None
+    """Group of the files and of directories that the writer makes, name or number; the writer's user must be
+    in it. Not set: the system's choice (in a setgid directory, the directory's group)."""
+    root_guard: Annotated[str, Field(pattern=r"^[^/]*$")] = ""
+    """Name of a file that must stand in each root directory: if it is not there, the file system is not
+    mounted and nothing is written. Empty: the root must be the very directory that it was at the start, which
+    a network file system that was mounted again is not."""
+    second_root_dir: str = ""
+    """Where the next data files go when the root directory is full or fails in mid-run, under the same
+    prefix; best on other storage. Empty: the run fails."""
+    preflight: Literal["off", "warn", "refuse"] = "warn"
+    """What to do at the start of a run whose announced images the free space (or the inodes) will not hold,
+    going by what the images of the runs before were compressed to."""
 
     @pydantic.field_validator("default_prefix")
     @classmethod
@@ -91,6 +107,10 @@ class ServiceSettings(Section):
     """After SIGTERM: time to bring everything to disk; then open files are closed as they are, exit 1."""
     idle_warning_s: Annotated[float, Field(gt=0)] = 60.0
     """A run that is open and got no message for so long is reported in /status and the log."""
+    storage_give_up_s: Annotated[float, Field(gt=0)] = 300.0
+    """The storage may keep the writer waiting for so long in one operation; then the runs that wait for it
+    are given up as failed, their messages are received, republished, counted and thrown away, and starts
+    are refused until the storage has answered."""
     storage_stall_limit_s: Annotated[float, Field(gt=0)] = 600.0
     """Under systemd with WatchdogSec: the storage may keep the writer waiting for so long in one operation;
     then the service manager is told nothing more and restarts the writer."""

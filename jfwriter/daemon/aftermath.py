@@ -75,8 +75,10 @@ class Aftermath:
                 self._session.run_failed(event.serial, event.reason, text)
                 text = f"the run failed ({event.reason}): {text}; its images are thrown away"
                 self._wire_log.say(logging.ERROR, text)
-            case RunFinished(report):
+            case RunFinished(report) if report.plan.serial in self._board.unfinished:
                 self._run_finished(report)
+            case RunFinished(report):
+                self._came_late(report)
             case WriterDied(text):
                 self._fatal.fail(f"the writer thread has died: {text}")
             case WriterEnded():
@@ -94,10 +96,10 @@ class Aftermath:
             self._announcer.run_finished(result, refusal.start)
         self._notifier.run_finished(result, refusal.start)
 
-    def not_finalized(self, plan: RunPlan) -> None:
-        """The daemon ends and the writer thread has not told how this run ended."""
+    def not_finalized(self, plan: RunPlan, text: str = NOT_FINALIZED, failure: str = "stopped") -> None:
+        """The daemon ends, or waits no longer, and the writer thread has not told how this run ended."""
         report = RunReport(
-            plan, Outcome.FAILED, (NOT_FINALIZED,), n_images=0, n_written=0, missing=(), failure="stopped"
+            plan, Outcome.FAILED, (text,), n_images=0, n_written=0, missing=(), failure=failure
         )
         self._run_finished(report)
 
@@ -140,6 +142,11 @@ class Aftermath:
         for future in self._waiting.pop(report.plan.serial, ()):
             if not future.done():
                 future.set_result(result)
+
+    def _came_late(self, report: RunReport) -> None:
+        """The run was told of as failed already; what has become of it after all is for the log."""
+        text = f"{report.n_written} images in {len(report.files)} files are on disk"
+        self._wire_log.say(logging.WARNING, f"run {report.plan.prefix!r}, which was given up: {text}")
 
     def _told(self, result: LastRun) -> None:
         good = result.outcome == Outcome.COMPLETE

@@ -28,6 +28,7 @@ from jfwriter.daemon.sockets import Context, Socket, bound_socket, tcp_address
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.hdf5.run_writer import RunWriter
+from jfwriter.hdf5.storage import Storage
 from jfwriter.plugins import plugins_for
 from jfwriter.session.orders import ClosedFile
 from jfwriter.session.plan import RunPlan
@@ -67,10 +68,10 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
     # The writer thread's two reasons to wake the loop; `puller` and `writer` are made below.
     budget = ByteBudget(settings.memory.byte_budget_bytes, lambda: wake(puller.resume))
     min_spots = settings.analysis.min_spots_for_hit
+    storage = Storage(settings.files, root.files)
     settings_of_runs = SettingsOfRuns(settings)
-    writer = WriterThread(
-        _files_maker(settings_of_runs, root), lambda: wake(deliver_events), budget, min_spots
-    )
+    make_files = _files_maker(settings_of_runs, root, storage)
+    writer = WriterThread(make_files, lambda: wake(deliver_events), budget, min_spots)
     analysis = _analysis_pool(settings, lambda text: wake(lambda: fatal.fail(text)))
 
     def deliver_events() -> None:
@@ -93,6 +94,7 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
     return Parts(
         settings=settings,
         root=root,
+        storage=storage,
         fatal=fatal,
         board=board,
         session=session,
@@ -138,13 +140,13 @@ def _analysis_pool(settings: Settings, on_death: Callable[[str], None]) -> Analy
 
 
 def _files_maker(
-    settings_of_runs: SettingsOfRuns, root: Root
+    settings_of_runs: SettingsOfRuns, root: Root, storage: Storage
 ) -> Callable[[RunPlan, Callable[[ClosedFile], None]], RunFiles]:
     def make(plan: RunPlan, on_closed: Callable[[ClosedFile], None]) -> RunFiles:
         settings = settings_of_runs.of(plan.serial)
         files = settings.files.model_copy(update={"root_dir": str(root.path)})
         settings = settings.model_copy(update={"files": files})
-        return RunWriter(plan, plugins_for(plan), settings, on_closed)
+        return RunWriter(plan, plugins_for(plan), settings, on_closed, storage)
 
     return make
 

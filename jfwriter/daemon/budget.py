@@ -9,7 +9,7 @@ MESSAGE_OVERHEAD_BYTES = 4096
 
 
 class ByteBudget:
-    """Charged on the event loop, freed on the writer thread; each side only adds to its own counter.
+    """Charged on the event loop, freed on the writer thread; each side only adds to its own counters.
 
     When it is full the loop stops receiving and asks to be woken (`wait_for_room`); the writer thread then
     calls `on_room` once, as soon as an eighth of the budget is free again. A message larger than the whole
@@ -23,6 +23,10 @@ class ByteBudget:
         self._charged_bytes = 0
         self._freed_bytes = 0
         self._waiting = False
+
+    def give_back(self, n_bytes: int) -> None:
+        """Event loop only: take back a charge; whoever waits for room has to look for himself."""
+        self._charged_bytes -= n_bytes
 
     @property
     def used_bytes(self) -> int:

@@ -9,6 +9,7 @@ import logging
 from jfwriter.daemon.memory import Allocator
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.snapshot import one_line, silence_s, stalled_s, status_of
+from jfwriter.daemon.stall import StallGuard
 from jfwriter.daemon.systemd import ServiceManager
 
 TICK_S = 0.25
@@ -22,6 +23,7 @@ async def beat(parts: Parts, manager: ServiceManager, allocator: Allocator) -> N
     clock, progress = parts.board.clock, parts.writer.progress
     idle_warning = _IdleWarning(parts)
     housekeeping = _Housekeeping(parts, allocator)
+    stall_guard = StallGuard(parts)
     alive_at = expected = clock()
     for n_ticks in itertools.count():
         now = clock()
@@ -29,6 +31,7 @@ async def beat(parts: Parts, manager: ServiceManager, allocator: Allocator) -> N
         parts.board.rates.sample(now, progress.total_written, progress.total_bytes, lag_s)
         idle_warning.look(now)
         housekeeping.look(now)
+        stall_guard.look(now)
         if n_ticks % TICKS_PER_STATUS == 0:
             manager.status(one_line(status_of(parts)))
         if manager.watchdog_s is not None and now - alive_at >= manager.watchdog_s / 3:

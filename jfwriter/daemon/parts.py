@@ -18,6 +18,7 @@ from jfwriter.daemon.republish import Republisher
 from jfwriter.daemon.root import Root
 from jfwriter.daemon.settings_of_runs import SettingsOfRuns
 from jfwriter.daemon.writer_thread import WriterThread
+from jfwriter.hdf5.storage import Storage
 from jfwriter.session.session import Session
 from jfwriter.settings import Settings
 
@@ -30,6 +31,7 @@ class Parts:
     """As at the start of the process."""
     settings_of_runs: SettingsOfRuns
     root: Root
+    storage: Storage
     fatal: Fatal
     board: Board
     session: Session

@@ -14,9 +14,10 @@ from jfwriter.daemon.aftermath import Aftermath
 from jfwriter.daemon.analysis_pool import AnalysisPool, Pending
 from jfwriter.daemon.board import Board
 from jfwriter.daemon.budget import MESSAGE_OVERHEAD_BYTES, ByteBudget
+from jfwriter.daemon.jobs import Job, WriterOrder
 from jfwriter.daemon.republish import Republisher
 from jfwriter.daemon.wire_log import WireLog
-from jfwriter.daemon.writer_thread import Job, WriterOrder, WriterThread
+from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.errors import ProtocolError
 from jfwriter.session.orders import Discard, DropReason, OpenRun, Order, WriteImage
 from jfwriter.session.session import Session

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from jfwriter.errors import StorageUnavailable
+from jfwriter.hdf5.files_root import FilesRoot
 
 ANSWER_S = 1.0
 """A file system that takes longer to say whether a directory is there is in trouble."""
@@ -16,13 +17,15 @@ ANSWER_S = 1.0
 class Root:
     """Checked once when it is made, which raises StorageUnavailable, and then by `problem`."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, guard: str = "") -> None:
+        """`guard`: name of a file that must stand in it, empty: none."""
         self.path = Path(directory).absolute()
         problem = self._problem_now()
+        if not problem:
+            self.files = FilesRoot(self.path, guard)
+            problem = self.files.problem()
         if problem:
             raise StorageUnavailable(f"root directory {self.path}: {problem}")
-        status = self.path.stat()
-        self._identity = (status.st_dev, status.st_ino)
         self._probe: asyncio.Future[str] | None = None
 
     def public(self, text: str) -> str:
@@ -45,7 +48,7 @@ class Root:
             return f"the file system has not answered for {ANSWER_S:.0f} s"
 
     def _ask(self, loop: asyncio.AbstractEventLoop, probe: asyncio.Future[str]) -> None:
-        answer = self._problem_now() or self._problem_since()
+        answer = self._problem_now() or self.files.problem()
         try:
             loop.call_soon_threadsafe(_answer, probe, answer)
         except RuntimeError:
@@ -61,15 +64,6 @@ class Root:
                 return "no space left"
         except OSError as error:
             return error.strerror or str(error)
-        return ""
-
-    def _problem_since(self) -> str:
-        try:
-            status = self.path.stat()
-        except OSError as error:
-            return error.strerror or str(error)
-        if (status.st_dev, status.st_ino) != self._identity:
-            return "is another directory than when the writer was started; is the file system still mounted?"
         return ""
 
 

@@ -45,7 +45,7 @@ def serve(settings: Settings, load: Callable[[], Settings] | None = None) -> int
     allocator = Allocator()
     allocator.keep_freed_memory()
     try:
-        root = Root(settings.files.root_dir)
+        root = Root(settings.files.root_dir, settings.files.root_guard)
         code, writer_is_stuck = asyncio.run(_main(settings, root, allocator, load))
     finally:
         handler.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -61,7 +62,8 @@ class Progress:
     figures: RunFigures | None = None
     """Of the latest run."""
     current: tuple[float, float] | None = None
-    """Monotonic times at which the message in work arrived and its work began; None: nothing to do."""
+    """Monotonic times at which the message in work arrived, and its work began or a file of it was closed;
+    None: nothing to do."""
 
 
 class RunInWork:
@@ -133,10 +135,14 @@ class RunInWork:
             )
         self._post(RunFinished(report))
 
-    def give_up(self) -> None:
-        """The daemon ends at once: nothing more of the run is written, and it is reported as failed."""
+    def give_up(self, why: StorageError | None = None) -> None:
+        """Nothing more of the run is written, and it is reported as failed; `why` None: the daemon ends."""
         if self._error is None:
-            self._fail(StorageError("stopped", "the writer was ended before the run was on disk"))
+            self._fail(why or StorageError("stopped", "the writer was ended before the run was on disk"))
+
+    def skip(self, image_id: int) -> None:
+        """An image of the run was thrown away, and counted, while it waited."""
+        self._skipped.add(image_id)
 
     def abandon(self) -> None:
         """Let go of the files as they are; what is not published stays under its temporary name."""
@@ -172,6 +178,9 @@ class RunInWork:
         return figures
 
     def _on_closed(self, file: ClosedFile) -> None:
+        current = self._progress.current
+        if current is not None:  # a file on disk is a sign of life; many may be closed for one message
+            self._progress.current = (current[0], time.monotonic())
         self._post(FileClosed(self._plan, file))
 
     def _fail(self, error: FailRun) -> None:

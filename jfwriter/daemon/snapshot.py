@@ -131,9 +131,7 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
         found.append(N_WRITERS_UNKNOWN)
     if board.every_second_is_missing and session.state is not SessionState.IDLE:
         found.append("every second image is missing: is a second receiver connected to the same socket?")
-    stall_s = stalled_s(parts.writer.progress, now)
-    if stall_s > STALL_WARNING_S:
-        found.append(f"the storage has not answered for {stall_s:.0f} s")
+    found += _storage_warnings(parts, now)
     if parts.puller.paused:
         found.append("receiving is paused: the byte budget is used up, the storage is too slow")
     found += [f"no sender at {source.address}" for source in parts.puller.sources if not source.n_connected]
@@ -141,6 +139,16 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
         found.append(f"{board.run_bad_messages} messages could not be decoded since the last start")
     found += _analysis_warnings(parts)
     found += _field_warnings(board.start.problems if board.start else (), board.run_ignored_fields)
+    return found
+
+
+def _storage_warnings(parts: Parts, now: float) -> list[str]:
+    found = [*parts.storage.notices_of(parts.board.serial)]
+    if parts.storage.second_problem:
+        found.append(parts.storage.second_problem)
+    stall_s = stalled_s(parts.writer.progress, now)
+    if stall_s > STALL_WARNING_S:
+        found.append(f"the storage has not answered for {stall_s:.0f} s")
     return found
 
 

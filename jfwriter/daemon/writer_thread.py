@@ -6,35 +6,25 @@ the event loop, and one call on them there stalls the chunk writes.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from jfwriter.analysis.figures import RunFigures
 from jfwriter.daemon.analysis_pool import Pending, PendingImage, PendingRun
 from jfwriter.daemon.budget import ByteBudget
+from jfwriter.daemon.jobs import GiveUpRun, Job, SkipImage, WriterOrder, without_images
 from jfwriter.daemon.run_in_work import MakeRunFiles, Progress, RunInWork
 from jfwriter.daemon.writer_events import WriterDied, WriterEnded, WriterEvent
-from jfwriter.session.orders import CloseFile, FinishRun, OpenRun, WriteCalibration, WriteImage
+from jfwriter.errors import StorageError
+from jfwriter.session.orders import FinishRun, OpenRun, WriteImage
 
-WriterOrder = OpenRun | WriteImage | WriteCalibration | CloseFile | FinishRun
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The orders that one message led to. The image in them keeps the received frame alive."""
-
-    orders: tuple[WriterOrder, ...]
-    charged_bytes: int
-    arrived_at: float
-    """Monotonic time in s."""
-    analysis: Pending | None = None
-    """Of the run that the orders open, or of the image that they write; None: nothing is computed."""
 
 
 class WriterThread:
@@ -58,6 +48,8 @@ class WriterThread:
         self._on_events = on_events
         self._budget = budget
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._taking = threading.Lock()
+        """Held while the thread waits for a job: free means that it is at work."""
         self._events: deque[WriterEvent] = deque()
         self._aborted = False
         self._run: RunInWork | None = None
@@ -78,6 +70,29 @@ class WriterThread:
         """Write nothing more and leave the open files as they are."""
         self._aborted = True
         self._jobs.put(None)
+
+    def give_up(self, text: str) -> tuple[WriterOrder, ...] | None:
+        """Event loop only: the thread is stuck in a job, and what waits shall not be written any more.
+
+        Returns the orders that waited; their images and bytes are let go. When the thread comes back, it
+        reports their runs and the one in work as failed (reason "no_answer", `text`). None: it has come back.
+        """
+        if not self._taking.acquire(blocking=False):
+            return None
+        try:
+            waiting: list[Job | None] = []
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    waiting.append(self._jobs.get_nowait())
+            jobs = [job for job in waiting if job is not None]
+            for job in without_images(jobs, text):
+                self._jobs.put(job)
+            if None in waiting:
+                self._jobs.put(None)
+        finally:
+            self._taking.release()
+        self._budget.give_back(sum(job.charged_bytes for job in jobs))
+        return tuple(order for job in jobs for order in job.orders)
 
     @property
     def is_alive(self) -> bool:
@@ -114,7 +129,8 @@ class WriterThread:
 
     def _do_next(self) -> bool:
         """One job. A method of its own, so that nothing keeps its frame while the thread waits."""
-        job = self._jobs.get()
+        with self._taking:
+            job = self._jobs.get()
         if job is None:
             return False
         self.progress.current = (job.arrived_at, time.monotonic())
@@ -137,11 +153,17 @@ class WriterThread:
             else:
                 self._run.open()
             return
+        if self._run is None and isinstance(order, GiveUpRun):
+            return  # the run was finished by the job that took so long
         if self._run is None:
             raise AssertionError(f"order {type(order).__name__} without an open run")
         if self._aborted:
             self._run.give_up()
-        if isinstance(order, FinishRun):
+        if isinstance(order, GiveUpRun):
+            self._run.give_up(StorageError("no_answer", order.text))
+        elif isinstance(order, SkipImage):
+            self._run.skip(order.image_id)
+        elif isinstance(order, FinishRun):
             self._run.finish(order)
             self._run = None
         elif isinstance(order, WriteImage) and isinstance(analysis, PendingImage) and not self._aborted:

@@ -114,6 +114,11 @@ class DataFile:
             return ()
         return (self._first_image + row for row in range(main.end_row) if main.has(row))
 
+    @property
+    def can_be_filled(self) -> bool:
+        """Whether nobody has tried yet to bring it to its end."""
+        return self._filled is None and not self._is_closed
+
     def holds(self, row: int) -> bool:
         return any(images.has(row) for images in self._images.values())
 

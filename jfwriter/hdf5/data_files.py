@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
@@ -95,15 +96,21 @@ class DataFiles:
         return file_index in self._open
 
     def close(
-        self, file_index: int, n_rows: int, before_seal: Callable[[DataFile, FilledRows], None] | None = None
+        self,
+        file_index: int,
+        n_rows: int,
+        before_seal: Callable[[DataFile, FilledRows], None] | None = None,
+        *,
+        fill_gaps: bool = True,
     ) -> None:
         """Bring an open file to `n_rows` rows, check it, publish it, tell of it.
 
-        `before_seal` may write more into the file when its rows are final.
+        `before_seal` may write more into the file when its rows are final. `fill_gaps` False: nothing is
+        stored for rows without an image, as there may be no room.
         """
         file = self._open[file_index]
         n_rows = max(n_rows, file.end_row)
-        filled = file.fill(n_rows, fill_gaps=self._may_fill(file, n_rows))
+        filled = file.fill(n_rows, fill_gaps=fill_gaps and self._may_fill(file, n_rows))
         self._remember(file_index, filled)
         if before_seal is not None:
             before_seal(file, filled)
@@ -142,6 +149,14 @@ class DataFiles:
         """Open a file of which no image came; `with_images` False: nor will it have a row."""
         formats = self.formats or self._unseen_formats()
         self._open[file_index] = self._new(file_index, formats if with_images else {})
+
+    def close_as_they_are(self) -> None:
+        """After a failure: publish the files that can be closed with the images they hold. Raises nothing;
+        the others stay open."""
+        for file_index, file in sorted(self._open.items()):
+            if file.n_written and file.can_be_filled and not self._plan.is_integrated:
+                with contextlib.suppress(StorageError):
+                    self.close(file_index, 0, fill_gaps=False)
 
     def abandon(self, *, storage_works: bool) -> list[str]:
         """Close all without publishing; returns the temporary names of those that hold images."""

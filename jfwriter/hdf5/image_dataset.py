@@ -143,9 +143,10 @@ class ImageDataset:
         """After a failed write: drop the rows behind the last image; returns the rows left.
 
         A row whose write failed otherwise stays in the extent and reads as an image.
-        Raises StorageError.
+        After `close` nothing is done. Raises StorageError.
         """
-        self._cut_to(self.end_row)
+        if self._id is not None:
+            self._cut_to(self.end_row)
         return self._n_rows
 
     def close(self) -> None:

@@ -25,7 +25,9 @@ class PendingFile:
     """A file of the run that stands under `temporary_name` until `publish`. Writer thread only."""
 
     def __init__(self, directory: RunDirectory, name: str) -> None:
-        """Choose a temporary name for the final `name`; creates nothing."""
+        """Choose a temporary name for the final `name`; creates nothing. Raises StorageError, reason
+        "root_gone", if the root is not what it was at the start of the run."""
+        directory.check_root()
         self.name = name
         self.temporary_name = f"{name}.{secrets.token_hex(8)}.tmp"
         self._directory = directory
@@ -38,10 +40,12 @@ class PendingFile:
     def publish(self, *, overwrite: bool, sync: bool) -> int:
         """Give the closed file its final name; returns its size in bytes.
 
-        Raises StorageError: reason "exists" if the name is taken (by a file, a directory or a link), else
-        the system's reason. The file then stays under its temporary name, which the error tells; only if
-        the directory cannot be synced it stands under the final one.
+        Raises StorageError: reason "exists" if the name is taken (by a file, a directory or a link),
+        "root_gone" if nobody would find it there, else the system's reason. The file then stays under its
+        temporary name, which the error tells; only if the directory cannot be synced it stands under the
+        final one.
         """
+        self._directory.check_root()
         here = self._directory.descriptor
         renamed = False
         try:
@@ -72,6 +76,7 @@ class PendingFile:
             dir_fd=self._directory.descriptor,
         )
         try:
+            self._directory.ownership.of_file(descriptor)
             if sync:
                 os.fsync(descriptor)
             return os.fstat(descriptor).st_size

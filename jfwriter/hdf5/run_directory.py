@@ -15,38 +15,63 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from jfwriter.errors import RunRefused
+from jfwriter.errors import RunRefused, StorageError
 from jfwriter.hdf5.faults import storage_error
+from jfwriter.hdf5.files_root import FilesRoot, Identity
 from jfwriter.hdf5.link_walk import Walk, open_step
+from jfwriter.hdf5.ownership import AS_THE_SYSTEM_DOES, Ownership
 from jfwriter.session.paths import LONGEST_TAIL, MAX_PATH_BYTES
 from jfwriter.session.plan import RunPlan
+
+ROOT_GONE = "root_gone"
 
 
 class RunDirectory:
     """An open directory; `close` it, or use it in `with`. Writer thread only."""
 
-    def __init__(self, descriptor: int, parts: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        parts: tuple[str, ...],
+        root: FilesRoot | None = None,
+        ownership: Ownership = AS_THE_SYSTEM_DOES,
+    ) -> None:
+        """`root` None: it is not looked at again."""
+        self.ownership = ownership
         self._descriptor = descriptor
         self._parts = parts
+        self._root = root
+        self._identity = None if root is None else Identity.of(root.path)
 
     @classmethod
-    def open(cls, root: str | Path, plan: RunPlan) -> RunDirectory:
+    def open(
+        cls, root: str | Path | FilesRoot, plan: RunPlan, ownership: Ownership = AS_THE_SYSTEM_DOES
+    ) -> RunDirectory:
         """Find or make the directory of `plan` below `root` and see that its files can stand there.
 
         Raises RunRefused before anything is created: reason "path" (a part is no directory, a link leads
         out of the root or nowhere, a name is too long for the file system), "exists" (a file of the run
-        stands there, `overwrite` not given), "no_permission", "not_found" (the root), "read_only",
-        "io_error". Raises StorageError where making a directory failed.
+        stands there, `overwrite` not given), "no_permission", "not_found" (the root), "root_gone" (another
+        directory stands in its place), "read_only", "io_error". Raises StorageError where making a directory
+        failed.
         """
-        with contextlib.closing(Walk(root)) as walk:
+        known = root if isinstance(root, FilesRoot) else None
+        path = root.path if isinstance(root, FilesRoot) else Path(root)
+        with contextlib.closing(Walk(path)) as walk:
+            if known is not None and (problem := known.problem_of(walk.descriptor)):
+                raise RunRefused(ROOT_GONE, f"the root directory {problem}")
             try:
                 walk.descend(plan.directory)
             except OSError as error:
                 raise _refused(error, _shown(plan.directory)) from None
-            _check_names(walk.descriptor, root, plan, walk.missing)
+            _check_names(walk.descriptor, path, plan, walk.missing)
             _check_access(walk.descriptor, plan)
-            descriptor = _make(walk, plan)
-        directory = cls(descriptor, plan.directory)
+            descriptor = _make(walk, plan, ownership)
+        try:
+            directory = cls(descriptor, plan.directory, known, ownership)
+        except OSError as error:
+            os.close(descriptor)
+            raise _refused(error, "(root)") from None
         try:
             directory._refuse_conflicts(plan)
         except BaseException:
@@ -84,6 +109,17 @@ class RunDirectory:
     def exists(self, name: str) -> bool:
         """Whether anything stands at `name`, be it a link to nowhere."""
         return _mode(self._descriptor, name) is not None
+
+    def check_root(self) -> None:
+        """Raises StorageError (reason "root_gone") if the root is not the one that the run was begun in:
+        what is made in the open directory would then stand where nobody finds it."""
+        if self._root is None:
+            return
+        problem = self._root.problem()
+        if not problem and Identity.of(self._root.path) != self._identity:
+            problem = "was mounted anew since the run was started"
+        if problem:
+            raise StorageError(ROOT_GONE, f"the root directory went away in mid-run: it {problem}")
 
     def sync(self) -> None:
         """Bring the directory's entries to disk; raises OSError. Some file systems need and know no such."""
@@ -128,22 +164,26 @@ def sync_directory(descriptor: int) -> None:
             raise
 
 
-def _make(walk: Walk, plan: RunPlan) -> int:
+def _make(walk: Walk, plan: RunPlan, ownership: Ownership) -> int:
     """Make what is missing; returns a readable descriptor of the last directory."""
     try:
         for part in walk.missing:
-            _make_step(walk, part, sync=plan.sync)
+            _make_step(walk, part, ownership, sync=plan.sync)
         return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=walk.descriptor)
     except OSError as error:
         failure = storage_error(error, f"directory {_shown(plan.directory)} cannot be made or opened")
     raise failure
 
 
-def _make_step(walk: Walk, part: str, *, sync: bool) -> None:
+def _make_step(walk: Walk, part: str, ownership: Ownership, *, sync: bool) -> None:
     parent = walk.descriptor
+    is_new = False
     with contextlib.suppress(FileExistsError):  # another writer of the same run was faster
         os.mkdir(part, dir_fd=parent)
+        is_new = True
     walk.enter(open_step(parent, part))
+    if is_new:
+        ownership.of_directory(walk.descriptor)
     if sync:
         with contextlib.suppress(PermissionError):  # may be entered and written, but not opened to be read
             readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)

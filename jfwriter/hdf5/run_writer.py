@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import h5py
 
-from jfwriter.errors import PayloadError, StorageError
+from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import DataFiles
@@ -24,9 +24,12 @@ from jfwriter.hdf5.master_file import MasterContent, write_master
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
+from jfwriter.hdf5.preflight import raw_image_bytes
 from jfwriter.hdf5.publish import PendingFile
+from jfwriter.hdf5.reserve import Reserve
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.shared_run import files_judged
+from jfwriter.hdf5.storage import Storage
 from jfwriter.hdf5.verify import check_master
 from jfwriter.payload import Codec
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
@@ -35,6 +38,10 @@ from jfwriter.settings import Settings
 from jfwriter.wire.messages import CalibrationMessage
 
 _log = logging.getLogger(__name__)
+
+
+HOPELESS = frozenset({"file_too_large", "read_only", "root_gone", "no_permission"})
+"""Failures after which no open file can be brought to its end."""
 
 
 class RunWriter:
@@ -50,13 +57,17 @@ class RunWriter:
         plugins: Sequence[ImagePlugin],
         settings: Settings,
         on_closed: Callable[[ClosedFile], None],
+        storage: Storage | None = None,
     ) -> None:
+        """`storage` None: that of `settings`, for this run alone."""
         self._plan = plan
+        self._storage = storage
         self._plugins = PluginSet(plugins)
         self._settings = settings
         self._on_closed = on_closed
         self._directory: RunDirectory | None = None
         self._files: DataFiles | None = None
+        self._reserve: Reserve | None = None
         self._calibrations = Calibrations()
         self._original_numbers = OriginalNumbers()
         self._n_seen = 0
@@ -79,7 +90,10 @@ class RunWriter:
             return
         if not self._plan.only_writer and self._plan.n_writers == 0:
             _log.warning("%s: %s", self._plan.prefix, N_WRITERS_UNKNOWN)
-        self._directory = RunDirectory.open(self._settings.files.root_dir, self._plan)
+        if self._storage is None:
+            self._storage = _storage(self._settings)
+        self._directory = self._storage.open_directory(self._plan)
+        self._reserve = Reserve(self._directory.descriptor, self._storage.expected_bytes(self._plan))
         parts = FileParts(self._plan, self._directory, self._plugins, Scratch())
         raw_codec = Codec(self._settings.files.compress_raw_images)
         self._files = DataFiles(parts, raw_codec, self._file_closed)
@@ -137,8 +151,9 @@ class RunWriter:
         return self._report(order)
 
     def abandon(self) -> None:
-        """Let go of everything; published files stay, no other file gets its final name.
+        """Let go of everything; published files stay.
 
+        After a failure of the storage, data files that can be closed and published with what they hold are.
         What could not be published keeps its temporary name if it holds images. A second call does nothing.
         """
         if self._directory is None:
@@ -147,16 +162,24 @@ class RunWriter:
         if storage_works and not self._is_finished:
             self._failure = StorageError("abandoned", "the run was given up before its end")
         if self._files is not None:
+            if not storage_works:
+                storage_works = self._reserve is not None and self._reserve.release()
+                if self._failure is not None and self._failure.reason not in HOPELESS:
+                    self._files.close_as_they_are()
             self._losses.abandoned.update(self._files.unpublished())
             for name in self._files.abandon(storage_works=storage_works):
                 _log.warning(
                     "%s: what was written of an unfinished file stays in %s", self._plan.prefix, name
                 )
+        if self._reserve is not None:
+            self._reserve.release()
         self._directory.close()
         self._directory = None
 
     def _file_closed(self, file: ClosedFile) -> None:
         self._losses.published.append(file)
+        assert self._storage is not None  # noqa: S101 opened with the files
+        self._storage.compression.learn(file.n_written * raw_image_bytes(self._plan), file.size_bytes)
         self._on_closed(file)
 
     def _store(self, files: DataFiles, order: WriteImage) -> int:
@@ -299,6 +322,15 @@ class RunWriter:
     def _warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:
             _log.warning("%s: %s", self._plan.prefix, warning)
+
+
+def _storage(settings: Settings) -> Storage:
+    failure = None
+    try:
+        return Storage(settings.files)
+    except OSError as error:
+        failure = RunRefused("not_found", f"the root directory cannot be opened: {error.strerror or error}")
+    raise failure
 
 
 def _images(n_images: int) -> str:

@@ -43,6 +43,8 @@ class Session:
         self._n_since_start = 0
         self._n_unexpected = 0
         self._n_runs = 0
+        self.obstacle = ""
+        """Why no run can be started now; empty: one can."""
 
     @property
     def state(self) -> State:
@@ -76,6 +78,8 @@ class Session:
         self._lost.clear()
         self._n_received = self._n_since_start = self._n_unexpected = 0
         try:
+            if self.obstacle:
+                raise RunRefused("no_answer", self.obstacle)  # noqa: TRY301 refused as by the plan
             plan = make_plan(start, self._settings, self.next_serial, received_at)
         except RunRefused as refusal:
             self._refused = self._last_refusal = Refusal(start, received_at, refusal.reason, str(refusal))

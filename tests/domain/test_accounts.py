@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from jfwriter.daemon.board import Board
 from jfwriter.daemon.budget import ByteBudget
+from jfwriter.daemon.jobs import Job
 from jfwriter.daemon.results import result_of_report
 from jfwriter.daemon.writer_events import ImageLost, ImageSkipped, RunFailed, RunFinished
-from jfwriter.daemon.writer_thread import Job, WriterThread
+from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.errors import StorageError
 from jfwriter.hdf5.run_writer import RunWriter
 from jfwriter.session.orders import ClosedFile, Discard, Order, RunReport, WriteImage

@@ -18,6 +18,7 @@ from jfwriter.daemon.root import Root
 from jfwriter.daemon.status import Announcements, LastRun, Notifications, Republishing
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_thread import WriterThread
+from jfwriter.hdf5.storage import Storage
 from jfwriter.session.orders import ClosedFile
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.session import Session
@@ -98,6 +99,7 @@ class Rig:
         self.notifier: Any = ToldNotifier(self.told)
         self.republisher: Any = ToldRepublisher(self.told)
         self.root = Root(settings.files.root_dir)
+        self.storage = Storage(settings.files, self.root.files)
         self.aftermath = Aftermath(
             root=self.root,
             session=self.session,

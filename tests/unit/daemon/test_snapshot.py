@@ -55,6 +55,7 @@ class Daemon:
             settings=rig.settings,
             settings_of_runs=SettingsOfRuns(rig.settings),
             root=rig.root,
+            storage=rig.storage,
             fatal=rig.fatal,
             board=rig.board,
             session=rig.session,

@@ -16,6 +16,7 @@ import pytest
 from jfwriter.analysis import Prepared, Wishes
 from jfwriter.daemon.analysis_pool import PendingImage, PendingRun
 from jfwriter.daemon.budget import ByteBudget
+from jfwriter.daemon.jobs import Job, WriterOrder
 from jfwriter.daemon.writer_events import (
     FileClosed,
     ImageLost,
@@ -25,7 +26,7 @@ from jfwriter.daemon.writer_events import (
     WriterEnded,
     WriterEvent,
 )
-from jfwriter.daemon.writer_thread import Job, WriterOrder, WriterThread
+from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.orders import (
