@@ -21,8 +21,6 @@ from jfwriter.payload import Codec
 FRAMES = Path(__file__).parents[2] / "shared" / "data" / "jungfrau_module_frames.h5"
 MODULE = (512, 1024)
 N_DISTINCT = 8
-N_SPOTS, N_BINS = 30, 200
-TIMED_STEPS = ("preprocessing", "compression", "azint", "spot_finding", "indexing", "integration", "processing")
 TYPED_ARRAY_TAG = {"int16": 77, "uint32": 70}
 SERIES = {"series_id": 1, "series_unique_id": "benchmark"}
 
@@ -82,15 +80,9 @@ def _encode(message: Mapping[str, object]) -> bytes:
     return b"\xd9\xd9\xf7" + cbor2.dumps(dict(message))
 
 
-def start(size: Size, n_images: int, images_per_file: int, *, analysed: bool = False) -> bytes:
-    """The start message of every run; files of the run before are overwritten. `analysed`: see `image`."""
-    analysis = {
-        "max_spot_count": 250, "indexing_algorithm": "fft",
-        "az_int_bin_number": N_BINS, "az_int_bin_to_q": _floats(np.linspace(0.1, 5.0, N_BINS)),
-        "rois": [{"type": "box", "name": "beam", "min_x_pxl": 10, "max_x_pxl": 20, "min_y_pxl": 10, "max_y_pxl": 20}],
-    } if analysed else {}  # fmt: skip
+def start(size: Size, n_images: int, images_per_file: int) -> bytes:
+    """The start message of every run; files of the run before are overwritten."""
     return _encode({
-        **analysis,
         "type": "start", **SERIES, "number_of_images": n_images,
         "image_size_x": size.width, "image_size_y": size.height, "image_dtype": size.dtype,
         "channels": ["default"], "beam_center_x": size.width / 2, "beam_center_y": size.height / 2,
@@ -101,48 +93,15 @@ def start(size: Size, n_images: int, images_per_file: int, *, analysed: bool = F
     })  # fmt: skip
 
 
-def image(size: Size, image_id: int, payload: bytes, *, analysed: bool = False) -> bytes:
-    """`analysed`: with what Jungfraujoch computes for each image: 30 spots, a profile, one region, some 40 numbers."""
+def image(size: Size, image_id: int, payload: bytes) -> bytes:
     typed = cbor2.CBORTag(
         TYPED_ARRAY_TAG[size.dtype], cbor2.CBORTag(56500, ["bslz4", np.dtype(size.dtype).itemsize, payload])
     )
     return _encode({
-        **(_analysis(image_id) if analysed else {}),
         "type": "image", **SERIES, "image_id": image_id, "real_time": [1, 1000],
         "start_time": [image_id, 1000], "stop_time": [image_id + 1, 1000],
         "data": {"default": cbor2.CBORTag(40, [[size.height, size.width], typed])},
     })  # fmt: skip
-
-
-def _analysis(image_id: int) -> Mapping[str, object]:
-    random = np.random.default_rng(image_id % N_DISTINCT)
-    spots = [
-        {"x": x, "y": y, "I": intensity, "maxc": int(intensity), "ice_ring": False, "indexed": True,
-         "lattice": 0, "h": 1, "k": -2, "l": 3, "dist_ewald": 1e-4}
-        for x, y, intensity in random.uniform(1.0, 500.0, (N_SPOTS, 3)).tolist()
-    ]  # fmt: skip
-    profile = random.uniform(0, 10, N_BINS)
-    return {
-        "spots": spots, "strong_pixel_count": 120, "spot_count": N_SPOTS, "spot_count_low_res": 5,
-        "spot_count_ice_rings": 0, "spot_count_indexed": N_SPOTS, "az_int_profile": _floats(profile),
-        "roi_integrals": {"beam": {"sum": 500, "sum_square": 900, "max": 12, "pixels": 121,
-                                   "x_weighted": 7500, "y_weighted": 7500}},
-        "bkg_estimate": 2.5, "resolution_estimate": 1.8, "indexing_result": True,
-        "indexing_lattice": _floats(np.eye(3).ravel() * 79), "indexing_lattice_count": 1, "niggli_class": 21,
-        "bravais_lattice": "tP", "profile_radius": 1e-3, "mosaicity": 0.1, "b_factor": 20.0,
-        "beam_corr_x": 0.1, "beam_corr_y": -0.1, "image_scale_factor": 1.0, "image_scale_cc": 0.98,
-        "min_viable_pixel_value": -3, "max_viable_pixel_value": 900, "pixel_sum": 1_000_000,
-        "saturated_pixel_count": 0, "error_pixel_count": 10, "packets_expected": 512, "packets_received": 512,
-        "data_collection_efficiency": 1.0, "storage_cell": 0, "jf_info": 16, "receiver_aq_dev_delay": 1,
-        "receiver_free_send_buf": 500, "original_image_id": image_id,
-        "xfel_pulse_id": 17_000_000_000 + image_id, "xfel_event_code": 13,
-        **{f"{step}_time": 1e-4 for step in TIMED_STEPS},
-    }  # fmt: skip
-
-
-def _floats(values: npt.NDArray[np.floating]) -> cbor2.CBORTag:
-    """A typed array of float32 (RFC 8746, tag 85)."""
-    return cbor2.CBORTag(85, values.astype("<f4").tobytes())
 
 
 def end(n_images: int) -> bytes:

@@ -66,7 +66,7 @@ load_u64 = _make_load(I64)
 
 @intrinsic
 def prefetch(_typing: Any, array: Any, _offset: Any) -> Any:
-    """prefetch(array, offset): have the byte's cache line, and the address translation of its page, brought near.
+    """prefetch(array, offset): bring the byte's cache line near, and the address translation of its page.
 
     Reads nothing and may lie outside of the array.
     """

@@ -23,6 +23,7 @@ from jfwriter.hdf5.plugin_set import PluginSet, Rows
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.verify import Counted, check_extents
+from jfwriter.hdf5.writeback import Writeback
 from jfwriter.nexus import fields, times
 from jfwriter.nexus.entry import entry
 from jfwriter.nexus.root import root
@@ -73,6 +74,7 @@ class DataFile:
         self._filled: FilledRows | None = None
         self._least_chunks = 0
         self._image_bytes = 0
+        self._writeback = Writeback(self._file) if plan.sync else None
         self._is_closed = False
         try:
             with storage_faults(f"cannot create {self.name}"):
@@ -138,6 +140,8 @@ class DataFile:
                 self._take_back(row)
                 raise
         self._image_bytes += n_bytes
+        if self._writeback is not None:
+            self._writeback.wrote(n_bytes)
         return n_bytes
 
     def append_rows(self, row: int, rows: Rows) -> None:

@@ -40,7 +40,7 @@ class PluginSet:
         """What the plugins have to store of an image."""
         pixels = self._pixels(image) if self._needs_pixels else None
         rows: Rows = []
-        for plugin in tuple(self._active):
+        for plugin in self._active:  # a plugin that is switched off leaves this list as it is
             row = self.attempt(plugin, plugin.row, image, pixels)
             if row is not None:
                 rows.append((plugin, row))

@@ -93,7 +93,7 @@ class RowDataset:
         self._rows[index - self._first] = value
 
     def put_each(self, indices: Sequence[int], values: Block) -> None:
-        """Store `values[i]` as the row of image `indices[i]`, for each i; of one index twice the last counts."""
+        """Store `values[i]` as the row of image `indices[i]`, each; of equal indices the last counts."""
         first, stop = indices[0], indices[0] + len(indices)
         if not self._first <= first < self._stop:
             self._select(first // self._block_rows)

@@ -146,9 +146,13 @@ class Run:
 
     def _is_like_the_last(self, channels: Mapping[str, Payload]) -> bool:
         """Whether there is nothing new to look at: the usual case, at a tenth of the cost of looking."""
-        return bool(channels) and tuple(channels) == self._channels and all(
-            payload.dtype is self._accepted and payload.shape == self.plan.shape
-            for payload in channels.values()
+        return (
+            bool(channels)
+            and tuple(channels) == self._channels
+            and all(
+                payload.dtype is self._accepted and payload.shape == self.plan.shape
+                for payload in channels.values()
+            )
         )
 
     def _reject_form(self, image: ImageMessage) -> Discard | None:

@@ -164,9 +164,9 @@ class StartMessage:
     problems: tuple[FieldProblem, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: `wire.image` leaves absent fields to the class
 class ImageMessage:
-    """One image. `channels` maps channel name -> packed image, in the sender's order. No slots: see `wire.image`.
+    """One image. `channels` maps channel name -> packed image, in the sender's order.
 
     `reflections` maps column name (wire spelling: h, k, l, d, I, sigma, ...; `lp` already inverted from
     `rlp`) -> array [r]. Times in s, lattices in Å, `user_data` is the sender's image appendix.

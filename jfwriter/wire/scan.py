@@ -175,8 +175,8 @@ def _close(stack: Numbers, depth: int) -> int:
 
 @helper
 def _plain_rows(data: Bytes, start: int, n_rows: int) -> tuple[int, int]:
-    """(bytes, data items) of `n_rows` maps of short text to numbers, simple values of one byte and null, which
-    is what tables are made of; (0, 0) if they are anything else, and then the general way looks at them."""
+    """(bytes, data items) of `n_rows` maps of short text to numbers, booleans and nulls, as tables have them.
+    (0, 0) if they are anything else, and then the general way looks at them."""
     position = start
     n_items = 0
     for _ in range(n_rows):
