@@ -30,9 +30,11 @@ from jfwriter.wire.messages import (
     FieldProblem,
     ImageMessage,
     Message,
+    MetadataMessage,
     StartMessage,
     UnknownMessage,
 )
+from jfwriter.wire.weight import held_bytes
 
 _log = logging.getLogger(__name__)
 _TYPE_NAMES = {
@@ -82,8 +84,8 @@ class Pipeline:
     def on_frame(self, frame: zmq.Frame) -> None:
         """One received message; never raises because of what is in it.
 
-        The frame's bytes are charged before it is queued, freed by the writer thread when its orders are
-        done, and meanwhile kept alive by the image's view of them.
+        The frame's bytes, and what its decoded values hold beside them, are charged before it is queued and
+        freed by the writer thread when its orders are done; meanwhile the image's view keeps the bytes alive.
         """
         n_bytes = len(frame)
         board = self._board
@@ -92,7 +94,7 @@ class Pipeline:
         if message is not None:
             orders = self._decide(message)
             if orders:
-                self.put(orders, n_bytes, now)
+                self.put(orders, n_bytes + held_bytes(message), now)
         if self._republisher is not None:
             is_control = isinstance(message, StartMessage | EndMessage)
             self._republisher.send(frame, n_bytes, is_control=is_control)
@@ -148,7 +150,9 @@ class Pipeline:
         if isinstance(message, CalibrationMessage):
             self._on_problems("calibration", message.problems)
             return self._session.on_calibration(message)
-        if isinstance(message, UnknownMessage):
+        if isinstance(message, MetadataMessage):
+            self._on_problems("metadata", message.problems)
+        elif isinstance(message, UnknownMessage):
             text = f"messages of type {message.type[:60]!r} are not known and are only republished"
             self._wire_log.once(logging.WARNING, ("unknown", message.type[:60]), text)
         return ()

@@ -17,6 +17,7 @@ from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, Scratch, fill_chunk
+from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.per_image_links import PER_IMAGE_GROUPS
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.plugin_set import PluginSet, Rows
@@ -231,9 +232,7 @@ class DataFile:
 def _create(path: str, plan: RunPlan, name: str) -> h5py.File:
     libver = SINGLE_FILE if plan.is_integrated else DATA_FILE
     with storage_faults(f"cannot create {name}"):
-        # Mode "x": never a file that is there already. Locks, where the file system has them, keep other
-        # HDF5 programs from writing into it.
-        return h5py.File(path, "x", libver=libver, track_order=False, locking="best-effort")
+        return new_file(path, libver)
 
 
 def _frame(file: h5py.File, plan: RunPlan, name: str) -> h5py.Group:

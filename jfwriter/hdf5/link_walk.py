@@ -47,6 +47,11 @@ class Walk:
         return self._open[-1]
 
     @property
+    def root(self) -> int:
+        """The root directory (O_PATH)."""
+        return self._open[0]
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """The last parts of the walk, which do not exist."""
         return tuple(self._missing)

@@ -72,7 +72,7 @@ class PendingFile:
         """Bring the file's bytes to disk; returns how many."""
         descriptor = os.open(
             self.temporary_name,
-            os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC,
+            os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
             dir_fd=self._directory.descriptor,
         )
         try:

@@ -20,6 +20,7 @@ from jfwriter.hdf5.faults import storage_error
 from jfwriter.hdf5.files_root import FilesRoot, Identity
 from jfwriter.hdf5.link_walk import Walk, open_step
 from jfwriter.hdf5.ownership import AS_THE_SYSTEM_DOES, Ownership
+from jfwriter.hdf5.whereabouts import Whereabouts
 from jfwriter.session.paths import LONGEST_TAIL, MAX_PATH_BYTES
 from jfwriter.session.plan import RunPlan
 
@@ -33,11 +34,13 @@ class RunDirectory:
         self,
         descriptor: int,
         parts: tuple[str, ...],
+        whereabouts: Whereabouts,
         root: FilesRoot | None = None,
         ownership: Ownership = AS_THE_SYSTEM_DOES,
     ) -> None:
         """`root` None: it is not looked at again."""
         self.ownership = ownership
+        self._whereabouts = whereabouts
         self._descriptor = descriptor
         self._parts = parts
         self._root = root
@@ -67,8 +70,9 @@ class RunDirectory:
             _check_names(walk.descriptor, path, plan, walk.missing)
             _check_access(walk.descriptor, plan)
             descriptor = _make(walk, plan, ownership)
+            whereabouts = Whereabouts(path, plan.directory, walk)
         try:
-            directory = cls(descriptor, plan.directory, known, ownership)
+            directory = cls(descriptor, plan.directory, whereabouts, known, ownership)
         except OSError as error:
             os.close(descriptor)
             raise _refused(error, "(root)") from None
@@ -110,9 +114,15 @@ class RunDirectory:
         """Whether anything stands at `name`, be it a link to nowhere."""
         return _mode(self._descriptor, name) is not None
 
+    def has_moved(self) -> bool:
+        """Whether the way to this directory, as people know it, leads elsewhere by now, or nowhere."""
+        return self._whereabouts.has_moved(self._descriptor)
+
     def check_root(self) -> None:
         """Raises StorageError (reason "root_gone") if the root is not the one that the run was begun in:
-        what is made in the open directory would then stand where nobody finds it."""
+        what is made in the open directory would then stand where nobody finds it. Reason "path" if somebody
+        has moved the directory out of the root."""
+        self._whereabouts.check_inside(self._descriptor)
         if self._root is None:
             return
         problem = self._root.problem()

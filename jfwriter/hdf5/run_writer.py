@@ -10,8 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-import h5py
-
 from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
@@ -21,6 +19,7 @@ from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.image_dataset import Scratch
 from jfwriter.hdf5.losses import Losses, base_name
 from jfwriter.hdf5.master_file import MasterContent, write_master
+from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
@@ -142,6 +141,7 @@ class RunWriter:
         if self._files is not None and self._failure is None:
             try:
                 self._finish_files(self._files, order)
+                self._look_where_it_is()
                 self._is_finished = True
             except StorageError as error:
                 self._failure = StorageError(error.reason, str(error))
@@ -223,8 +223,7 @@ class RunWriter:
         pending = PendingFile(self._directory, name)
         try:
             with storage_faults(f"cannot create {name}"):
-                libver = master_libver(self._plan.format)
-                file = h5py.File(pending.path, "x", libver=libver, track_order=False, locking="best-effort")
+                file = new_file(pending.path, master_libver(self._plan.format))
             try:
                 content = self._content(files, order, n_images, self._losses.n_kept)
                 self._warn(write_master(file, self._plan, content))
@@ -247,6 +246,13 @@ class RunWriter:
         gone = self._losses.gone
         if gone:
             self._reasons.append(f"{len(gone)} published files are gone, {base_name(gone[0])} first")
+
+    def _look_where_it_is(self) -> None:
+        """A directory that is moved during the run takes its files along; their names have been told."""
+        if self._directory is not None and self._directory.has_moved():
+            self._reasons.append(
+                "the directory of the run was moved or replaced: its files are where it is now"
+            )
 
     def _content(self, files: DataFiles, order: FinishRun, n_images: int, n_written: int) -> MasterContent:
         missing = self._losses.enter(order, self._plan.images_per_file).missing

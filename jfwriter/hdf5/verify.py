@@ -5,7 +5,11 @@ After "no space left" HDF5 may close a file without complaint whose extents coun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import h5py
@@ -33,7 +37,7 @@ def check_extents(path: str, name: str, counted: Counted) -> None:
     """
     found: dict[str, int] = {}
     chunks: dict[str, int] = {}
-    with storage_faults(f"cannot read {name} back"), h5py.File(path, "r", locking="best-effort") as file:
+    with storage_faults(f"cannot read {name} back"), _opened(path) as file:
         for dataset in (*counted.datasets, *counted.images):
             found[dataset] = _n_rows(file, dataset)
         for dataset in counted.images:
@@ -54,7 +58,7 @@ def check_master(path: str, name: str, n_images: int, *, has_images: bool) -> No
     Raises StorageError as `check_extents`.
     """
     n_rows = None
-    with storage_faults(f"cannot read {name} back"), h5py.File(path, "r", locking="best-effort") as file:
+    with storage_faults(f"cannot read {name} back"), _opened(path) as file:
         n_found = int(file["/entry/instrument/detector/detectorSpecific/nimages"][()])
         if has_images:
             n_rows = _n_rows(file, "/entry/data/data")
@@ -62,6 +66,23 @@ def check_master(path: str, name: str, n_images: int, *, has_images: bool) -> No
         raise StorageError(REASON, f"{name}: nimages reads back as {n_found}, not {n_images}")
     if n_rows is not None and n_rows != n_images:
         raise StorageError(REASON, f"{name}: /entry/data/data reads back with {n_rows} rows, not {n_images}")
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[h5py.File]:
+    """A regular file, and no link to one: others may write to the directory, and a pipe would never open."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file any more")
+        # By name: HDF5 asks for the real path of what is a link, and /proc's are links.
+        with h5py.File(path, "r", locking="best-effort") as file:
+            if not os.path.samestat(os.fstat(file.id.get_vfd_handle()), status):
+                raise OSError(errno.EINVAL, "it was exchanged")
+            yield file
+    finally:
+        os.close(descriptor)
 
 
 def _n_rows(file: h5py.File, path: str) -> int:

@@ -29,17 +29,23 @@ class Problems:
         )
 
 
-def flatten(message: Mapping[object, object], limits: LimitSettings) -> dict[str, object]:
+def flatten(message: Mapping[object, object], limits: LimitSettings, problems: Problems) -> dict[str, object]:
     """The fields of the top level and, below them, those of `user_data`; without nulls.
 
-    `user_data` itself comes as a JSON-like value; text that holds a JSON object comes as that object.
+    `user_data` itself comes as a JSON-like value; text that holds a JSON object comes as that object. Text
+    with too many values is left out and is one of `problems`.
     """
     fields = {key: value for key, value in message.items() if value is not None and isinstance(key, str)}
     appendix = fields.get("user_data")
     if appendix is None:
         return fields
     if isinstance(appendix, str):
-        parsed = jsonlike.parse_object(appendix, limits.max_nesting)
+        try:
+            parsed = jsonlike.parse_object(appendix, limits.max_nesting)
+        except Mismatch as mismatch:
+            del fields["user_data"]
+            problems.add("user_data", mismatch)
+            return fields
         fields["user_data"] = appendix = jsonlike.clean_text(appendix) if parsed is None else parsed
     if isinstance(appendix, dict):
         for key, value in appendix.items():

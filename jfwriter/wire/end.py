@@ -62,7 +62,7 @@ METADATA_FIELDS: Final[Mapping[str, Converter]] = {"series_id": fields.uint63}
 def read_end(message: Mapping[object, object], limits: LimitSettings) -> EndMessage:
     """Raises ProtocolError where `series_id` is not usable."""
     problems = Problems()
-    found = collect.flatten(message, limits)
+    found = collect.flatten(message, limits, problems)
     values = collect.convert(found, END_FIELDS, limits, problems)
     collect.require("end", _SERIES, values, problems)
     return EndMessage(**values, problems=tuple(problems.found))  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ def read_end(message: Mapping[object, object], limits: LimitSettings) -> EndMess
 def read_calibration(message: Mapping[object, object], limits: LimitSettings) -> CalibrationMessage:
     """Raises ProtocolError where `series_id` is not usable or `data` is no map; a wrong image is left out."""
     problems = Problems()
-    found = collect.flatten(message, limits)
+    found = collect.flatten(message, limits, problems)
     values = collect.convert(found, CALIBRATION_FIELDS, limits, problems)
     try:
         values["data"] = _calibration_images(found.get("data"), limits, problems)
@@ -99,6 +99,6 @@ def _calibration_images(value: object, limits: LimitSettings, problems: Problems
 def read_metadata(message: Mapping[object, object], limits: LimitSettings) -> MetadataMessage:
     """The batch itself is not decoded: `images` stays a table of bytes (`wire.item`)."""
     problems = Problems()
-    found = collect.flatten(message, limits)
+    found = collect.flatten(message, limits, problems)
     values = collect.convert(found, METADATA_FIELDS, limits, problems)
     return MetadataMessage(**values, problems=tuple(problems.found))  # type: ignore[arg-type]

@@ -99,7 +99,7 @@ ESSENTIAL: Final = {
 def read_image(message: Mapping[object, object], limits: LimitSettings) -> ImageMessage:
     """Raises ProtocolError where `series_id`, `image_id` or `data` is not usable."""
     problems = Problems()
-    found = collect.flatten(message, limits)
+    found = collect.flatten(message, limits, problems)
     aliases.rename(found, aliases.IMAGE)
     _expand_lattice_type(found)
     values = collect.convert(found, FIELDS, limits, problems)
@@ -112,7 +112,10 @@ def read_image(message: Mapping[object, object], limits: LimitSettings) -> Image
                 problems.add(name, mismatch)
     values["channels"] = values.pop("data")
     if "user_data" in found:
-        values["user_data"] = jsonlike.clean(found["user_data"], limits.max_nesting)
+        try:
+            values["user_data"] = jsonlike.clean(found["user_data"], limits.max_nesting)
+        except Mismatch as mismatch:
+            problems.add("user_data", mismatch)
     if problems.found:
         values["problems"] = tuple(problems.found)
     return _message(values)

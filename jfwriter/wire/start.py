@@ -164,9 +164,9 @@ ESSENTIAL: Final = {
     "image_size_x": "an integer above 0",
     "image_size_y": "an integer above 0",
 }
-REQUESTS: Final = ("file_prefix", "images_per_file", "file_format")
-"""What the files shall be: a wrong one is refused loudly, because without it other files are written than
-were asked for, or none."""
+REQUESTS: Final = ("file_prefix", "images_per_file", "file_format", "user_data")
+"""What the files shall be, or where it stands: a wrong one is refused loudly, because without it other files
+are written than were asked for, or none."""
 
 
 def read_start(message: Mapping[object, object], limits: LimitSettings) -> StartMessage:
@@ -175,7 +175,7 @@ def read_start(message: Mapping[object, object], limits: LimitSettings) -> Start
     Whether a format, a number or a pixel type is one that can be written is decided with the plan of the run.
     """
     problems = Problems()
-    found = collect.flatten(message, limits)
+    found = collect.flatten(message, limits, problems)
     _name_single_values(found)
     _leave_out_wrong_rois(found, limits, problems)
     values = collect.convert(found, FIELDS, limits, problems)
@@ -183,7 +183,7 @@ def read_start(message: Mapping[object, object], limits: LimitSettings) -> Start
     for name in REQUESTS:
         if (problem := problems.about(name)) is not None:
             collect.refuse("start", problem)
-    start = StartMessage(**_appendix(found, values))  # type: ignore[arg-type]
+    start = StartMessage(**_appendix(found, values, limits, problems))  # type: ignore[arg-type]
     n_pixels = start.image_size_x * start.image_size_y
     if n_pixels > limits.max_image_pixels:
         problems.add(
@@ -235,13 +235,18 @@ def _leave_out_wrong_rois(found: dict[str, object], limits: LimitSettings, probl
     found["rois"] = regions
 
 
-def _appendix(found: Mapping[str, object], values: dict[str, object]) -> dict[str, object]:
+def _appendix(
+    found: Mapping[str, object], values: dict[str, object], limits: LimitSettings, problems: Problems
+) -> dict[str, object]:
     """`user` and `user_data_text`; plain Stream V2 sends the header appendix itself as `user_data`."""
     appendix = found.get("user_data")
     if isinstance(appendix, str):
         values["user_data_text"] = appendix
     elif appendix is not None and not isinstance(appendix, dict):
-        values.setdefault("user", appendix)
+        try:
+            values.setdefault("user", jsonlike.clean(appendix, limits.max_nesting))
+        except Mismatch as mismatch:
+            problems.add("user", mismatch)
     return values
 
 

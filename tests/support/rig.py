@@ -15,6 +15,7 @@ from jfwriter.daemon.budget import ByteBudget
 from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.pipeline import Pipeline
 from jfwriter.daemon.root import Root
+from jfwriter.daemon.run_in_work import MakeRunFiles
 from jfwriter.daemon.status import Announcements, LastRun, Notifications, Republishing
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_thread import WriterThread
@@ -80,7 +81,8 @@ class ToldRepublisher:
 class Rig:
     """Feed it with `feed`, then look at `disk`, `told` and `board`. Event loop only."""
 
-    def __init__(self, settings: Settings, **board: Any) -> None:
+    def __init__(self, settings: Settings, make_files: MakeRunFiles | None = None, **board: Any) -> None:
+        """`make_files`: the files of a run; without it those of `disk`, in memory."""
         loop = asyncio.get_running_loop()
         self.settings = settings
         self.fatal = Fatal()
@@ -91,7 +93,7 @@ class Rig:
         self.budget = ByteBudget(settings.memory.byte_budget_bytes, lambda: None)
         wire_log = WireLog(logging.getLogger("jfwriter.stream"))
         self.writer = WriterThread(
-            self.disk.make_files,
+            make_files or self.disk.make_files,
             lambda: loop.call_soon_threadsafe(self.fatal.run, self.deliver_events),
             self.budget,
         )

@@ -21,7 +21,7 @@ def pages() -> list[Path]:
     """Markdown files of the project, not of environments or build folders below it."""
     return sorted(
         path
-        for folder in (".", "docs", "deploy", "benchmarks", "configs", "tests", "jfwriter")
+        for folder in (".", "docs", "deploy", "benchmarks", "fuzz", "configs", "tests", "jfwriter")
         for path in (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
     )
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from jfwriter.wire import jsonlike
+from jfwriter.wire.mismatch import Mismatch
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.characters(),
@@ -38,7 +39,7 @@ def test_json_objects_come_back(value):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "{", "{broken", "[1]", "5", "null", '"a"', "{'a': 1}", "{}x", '{"a":' * 10**6]
+    "text", ["", "x", "{", "{broken", "[1]", "5", "null", '"a"', "{'a': 1}", "{}x", '{"a":' * 60_000]
 )
 def test_what_is_no_object(text):
     assert jsonlike.parse_object(text, 50) is None
@@ -76,3 +77,26 @@ def test_what_json_cannot_say_is_null():
     ]
     assert jsonlike.clean(values, 5) == [None] * len(values)
     assert jsonlike.clean((1, True, {5: "x"}), 5) == [1, True, {"5": "x"}]
+
+
+@pytest.mark.parametrize("item", ["[]", "{}", '{"a": 0}', "0.5"])
+def test_text_with_too_many_values_is_not_read(item):
+    with pytest.raises(Mismatch, match="at most 65536 values"):
+        jsonlike.parse_object(f'{{"a": [{",".join([item] * 70_000)}]}}', 50)
+
+
+@pytest.mark.parametrize("value", [[[]] * 70_000, {str(i): i for i in range(40_000)}, [[[0] * 300] * 300]])
+def test_data_with_too_many_values_is_not_taken(value):
+    assert jsonlike.n_values(value) > jsonlike.MAX_VALUES
+    with pytest.raises(Mismatch, match="at most 65536 values"):
+        jsonlike.clean(value, 50)
+
+
+@given(json_values)
+def test_values_are_counted(value):
+    def count(item):
+        if isinstance(item, dict):
+            return 1 + len(item) + sum(map(count, item.values()))
+        return 1 + (sum(map(count, item)) if isinstance(item, list) else 0)
+
+    assert jsonlike.n_values(value) == count(value)

@@ -1,0 +1,44 @@
+"""What messages hold in memory is never more than what they are charged for."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import cbor2
+import pytest
+
+from jfwriter.settings import LimitSettings
+from jfwriter.wire.decode import decode
+from jfwriter.wire.weight import held_bytes
+from tests.support.wire_fields import smallest
+
+N = 60_000
+GREEDY = {
+    "empty lists": ("image", "user_data", [[]] * N),
+    "small maps": ("start", "user", [{"a": 0} for _ in range(N // 3)]),
+    "small numbers": ("image", "user_data", list(range(1000, 1000 + N))),
+    "short texts": ("start", "user", [f"{i:04d}" for i in range(N)]),
+    "names": ("start", "user", {f"{i:05d}": 0 for i in range(N // 2)}),
+    "profile of ones": ("image", "az_int_profile", [1] * N),
+    "counts of ones": ("image", "az_int_profile_count", [1] * N),
+    "bins of ones": ("start", "az_int_bin_to_q", [1] * N),
+}
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), GREEDY.values(), ids=GREEDY)
+def test_greedy_messages_are_charged(kind: str, name: str, value: object) -> None:
+    data = cbor2.dumps({**smallest(kind), name: value})
+    decode(data, LimitSettings())
+    tracemalloc.start()
+    try:
+        message = decode(data, LimitSettings())
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert not message.problems
+    assert held <= held_bytes(message) + len(data) + 4096
+
+
+def test_a_plain_message_is_charged_for_its_bytes_alone() -> None:
+    assert held_bytes(decode(cbor2.dumps(smallest("image")), LimitSettings())) == 0
+    assert held_bytes(decode(cbor2.dumps(smallest("end")), LimitSettings())) == 0
