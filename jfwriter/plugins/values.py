@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -76,8 +77,9 @@ def plain_block(values: Sequence[object], dtype: np.dtype[np.generic]) -> Array 
         return numbers.astype(dtype) if (np.abs(numbers) <= _LARGEST[dtype.char]).all() else None
     if not kinds <= {int, bool}:
         return None
+    integers = cast("Sequence[int]", values)
     low, high = _INTEGER_LIMITS[dtype.char]
-    return np.array(values, dtype) if low <= min(values) and max(values) <= high else None  # type: ignore[type-var]
+    return np.array(integers, dtype) if low <= min(integers) and max(integers) <= high else None
 
 
 def ascii_text(size_bytes: int) -> Convert:
