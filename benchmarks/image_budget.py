@@ -2,8 +2,8 @@
 
     python -m benchmarks.image_budget [--size module] [--without-metadata] [--directory /dev/shm]
 
-Prints microseconds per image of each step, in the quietest of many windows and in the middle one. A step's time
-includes the steps that are indented below it. See README.md here.
+Prints microseconds per image of each step, in the quietest of many windows and in the middle one. A step
+includes those that are indented below it. See README.md here.
 """
 
 from __future__ import annotations
@@ -113,8 +113,10 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--size", choices=SIZES, default="module")
     parser.add_argument("--images", type=int, default=1000, metavar="N")
-    parser.add_argument("--without-metadata", action="store_true", help="as a plain DECTRIS detector sends it")
-    parser.add_argument("--directory", type=Path, default=Path("/dev/shm"))  # noqa: S108 memory, by default
+    parser.add_argument(
+        "--without-metadata", action="store_true", help="as a plain DECTRIS detector sends it"
+    )
+    parser.add_argument("--directory", type=Path, default=Path("/dev/shm"))
     options = parser.parse_args(arguments)
     Allocator().keep_freed_memory()
     size = SIZES[options.size]
