@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "the daemon: receives images and writes files until it is stopped",
     "simulate": "a detector: sends a run to a writer",
     "demo": "simulator, writer and a look at the result, to the end",
+    "validate": "says whether a finished run is whole, or what is wrong with it and where",
     "bench": "how fast a writer is on this machine and storage, and what it is bound by",
     "plot": "a picture of an image with its spots, rings and regions",
     "keys": "makes a key pair for encrypted sockets, or a token for HTTP",

@@ -59,6 +59,11 @@ class FilesSettings(Section):
     """Writers that share one run by file number (file k goes to socket k modulo n). 0: not known; then it is
     guessed from the files that came, and a run with socket numbers of which no image of some file came here
     is not called complete. Set 1 for a single writer. On the command line: --n-writers."""
+    checksum: Literal["none", "crc32"] = "none"
+    """Store a checksum of each image as it is packed in the file, for `jfwriter validate --deep`. crc32 takes
+    about 0.05 ms for 1.5 MB, or ten times that on processors other than x86-64 and ARM."""
+    manifest: bool = False
+    """When a run is over, write what became of it to <prefix>_manifest.json beside its files."""
     umask: Annotated[int, Field(ge=0, le=0o777)] | None = None
     """File mode creation mask of the process; not set: inherited."""
     file_mode: Annotated[int, Field(ge=0o400, le=0o777)] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +16,11 @@ from jfwriter.wire.messages import StartMessage
 NO_SATURATION = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Conditions:
     """Of one run. `geometry` is None and `why_no_geometry` says why where the start message tells too little.
 
-    `q_recipA` float32 [y, x]. Everything is only read after it was made.
+    Everything is only read after the run was prepared.
     """
 
     shape: tuple[int, int]
@@ -27,8 +28,13 @@ class Conditions:
     error_value: int | None
     saturation_value: int
     geometry: Geometry | None
-    q_recipA: Array | None  # noqa: N815 unit
     why_no_geometry: str
+
+    @functools.cached_property
+    def q_recipA(self) -> Array | None:  # noqa: N802 unit
+        """float32 [y, x]. Found when it is first asked for: a run without spots, rings and background begins
+        some tenths of a second earlier on a large detector."""
+        return None if self.geometry is None else self.geometry.q_map()
 
     def rules(self, dtype: np.dtype[np.generic]) -> PixelRules:
         """Classes of pixels of this type; without an error value in the start message, that of the type."""
@@ -42,7 +48,7 @@ class Conditions:
 
 
 def conditions_of(plan: RunPlan, warnings: list[str]) -> Conditions:
-    """Unpacks the pixel mask and finds q of each pixel: takes a fraction of a second for a large detector."""
+    """Unpacks the pixel mask: takes some hundredths of a second for a large detector."""
     start = plan.start
     mask = None
     for name, payload in tuple(start.pixel_mask.items())[:1]:
@@ -55,7 +61,6 @@ def conditions_of(plan: RunPlan, warnings: list[str]) -> Conditions:
         error_value=start.error_value,
         saturation_value=NO_SATURATION if start.saturation_value is None else start.saturation_value,
         geometry=geometry if isinstance(geometry, Geometry) else None,
-        q_recipA=geometry.q_map() if isinstance(geometry, Geometry) else None,
         why_no_geometry="" if known else str(geometry),
     )
 

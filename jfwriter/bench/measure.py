@@ -32,11 +32,13 @@ _FIRST_GUESS_BYTES_PER_S = 500e6
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """`n_images` None: as many as a round needs. Times in s: of the whole, and of each long run (0: none)."""
+    """`n_images` None: as many as a round needs. Times in s: of all
+    rounds and long runs, after the images are made and the writers are ready; and of each long run (0: none).
+    """
 
     size: str
     n_images: int | None = None
-    time_s: float = 50.0
+    time_s: float = 45.0
     long_run_s: float = 6.0
 
 
@@ -82,13 +84,14 @@ class Bench:
         self, place: Place, work: Path, options: BenchOptions, made: Progress, progress: Progress
     ) -> None:
         self._place, self._options, self._progress = place, options, progress
-        self._began = time.monotonic()
+        self._began = 0.0
         source = functools.partial(make_run, options.size, None)
         self._stage = Stage(work, source, _WRITERS, made)
         self._cpu_s: dict[str, list[float]] = {}
 
     def run(self) -> BenchResult:
         with self._stage as stage:
+            self._began = time.monotonic()
             n_images = self._options.n_images or self._images_of_a_round()
             rounds = self._rounds(n_images)
             standings = self._standings(rounds, n_images)
@@ -96,7 +99,7 @@ class Bench:
             finding = bound.decide(long_runs[DAEMON_SYNCED].seen) if long_runs else None
             totals = stage.writers["synced"].status().get("totals")
             n_pauses = totals.get("receiving_pauses", 0) if isinstance(totals, dict) else 0
-            self._progress(1, 1)
+            self._progress(round(self._options.time_s) or 1, round(self._options.time_s) or 1)
             return BenchResult(
                 place=self._place,
                 size=self._options.size,
@@ -134,11 +137,16 @@ class Bench:
         def goes_on(_n_rounds: int) -> bool:
             now = time.monotonic()
             took, last[0] = now - last[0], now
-            self._progress(round(now - self._began), round(self._options.time_s))
+            self._show()
             return now + took < end
 
         n_bytes = round(n_images * stage.message_bytes)
         return alternate(contestants, 1000, lambda: stage.clear(n_bytes), goes_on)
+
+    def _show(self) -> None:
+        """Progress in s; the end is told when it is there."""
+        planned_s = max(2, round(self._options.time_s))
+        self._progress(min(planned_s - 1, round(time.monotonic() - self._began)), planned_s)
 
     def _counted(
         self, name: str, pid: int, n_images: int, call: Callable[[], object]
@@ -194,5 +202,5 @@ class Bench:
         with watch:
             call()
         seen = watch.result()
-        self._progress(round(time.monotonic() - self._began), round(self._options.time_s) + 1)
+        self._show()
         return LongRun(n_images, n_images * self._stage.message_bytes, seen.duration_s, seen)

@@ -50,10 +50,11 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """When the first and the last image of a request were handed to the socket; monotonic time in s."""
+    """When each image was handed to the socket, of a request with a rate, and the start message; monotonic
+    time in s."""
 
-    first_at: float
-    last_at: float
+    start_at: float
+    at: tuple[float, ...] = ()
 
 
 def sender(pipe: Connection, make_run: MakeRun, n_sockets: int) -> None:
@@ -78,16 +79,23 @@ def _send(socket: zmq.Socket[bytes], run: SimulatedRun, ring: MessageRing, reque
     run = run.renamed(1, request.file_prefix).lengthened(request.n_images, request.images_per_file)
     start, end = run.start(), run.end(range(request.n_images))
     trackers: list[zmq.MessageTracker | None] = [None] * len(ring)
+    start_at = time.monotonic()
     socket.send(start)
-    began = time.monotonic()
+    began, at = time.monotonic(), []
     for image_id in range(request.n_images):
         slot = image_id % len(ring)
         tracker = trackers[slot]
         if tracker is not None and not tracker.done:
             tracker.wait()
-        if request.rate_hz > 0 and (left_s := began + image_id / request.rate_hz - time.monotonic()) > 0:
-            time.sleep(left_s)
+        if request.rate_hz > 0:
+            at.append(_wait_until(began + image_id / request.rate_hz))
         trackers[slot] = socket.send(ring.message(image_id), copy=False, track=True)
-    last = time.monotonic()
     socket.send(end)
-    return Sent(began, last)
+    return Sent(start_at, tuple(at))
+
+
+def _wait_until(due: float) -> float:
+    """The time then, in s."""
+    while (left_s := due - time.monotonic()) > 0:
+        time.sleep(left_s)
+    return time.monotonic()

@@ -78,7 +78,8 @@ class MessageRing:
 
     def __init__(self, run: SimulatedRun, n_buffers: int) -> None:
         self._options = run.options
-        first = self._FIRST * max(1, len(run.prepared))
+        n_distinct = max(1, len(run.prepared))
+        first = -(-self._FIRST // n_distinct) * n_distinct
         self._buffers = [bytearray(run.image(first + i)) for i in range(n_buffers)]
         head = bytes(self._buffers[0][:512])
         self._ids = [_after(head, f"{name}\x1a") for name in ("himage_id", "qoriginal_image_id")]

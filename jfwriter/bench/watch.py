@@ -82,12 +82,18 @@ class Watch:
         now = usage.threads(self._pid)
         self._used = {tid: use.since(self._threads.get(tid, new)) for tid, use in now.items()}
 
+    @property
+    def n_points(self) -> int:
+        """Points so far."""
+        return len(self._points)
+
     def result(self) -> Watched:
         """After the block."""
         duration_s = max(self._duration_s, 1e-9)
-        writer = max(self._used, key=lambda tid: self._used[tid].written_bytes)
+        nothing = usage.ThreadUse("", 0.0, 0.0, 0.0, 0)
+        writer = max(self._used, key=lambda tid: self._used[tid].written_bytes, default=0)
         others = [use for tid, use in self._used.items() if tid != writer]
-        busiest = max(others, key=lambda use: use.busy_s, default=self._used[writer])
+        busiest = max(others, key=lambda use: use.busy_s, default=nothing)
         seen = Counter(_of_writer(sample, writer) for sample in self._samples)
         n_seen = max(1, seen.total())
         return Watched(
@@ -96,9 +102,9 @@ class Watch:
             cpu_s=self._cpu_s,
             peak_resident_bytes=self._peak_bytes,
             writer={name: seen[name] / n_seen for name in ("computing", "writing", "syncing", "waiting")},
-            writer_system=self._used[writer].system_s / duration_s,
-            busiest_other=busiest.busy_s / duration_s if others else 0.0,
-            busiest_other_name=busiest.name if others else "",
+            writer_system=self._used.get(writer, nothing).system_s / duration_s,
+            busiest_other=busiest.busy_s / duration_s,
+            busiest_other_name=busiest.name,
             backlog=self._n_backlog / max(1, self._n_asked),
         )
 

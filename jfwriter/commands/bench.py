@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from jfwriter.bench.measure import BenchResult
 
 SIZES = ("module", "4M", "16M")
+_RAW_BYTES = {"module": 1 << 20, "4M": 9_000_000, "16M": 73_000_000}
+"""Of one image. What a round needs is less than its images take unpacked."""
 _NEEDED_BYTES = 2_000_000_000
-"""Of room for the files of a round, its pages, and what is left of the round before."""
+"""Of the rounds that the measurement chooses itself."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,7 +34,8 @@ def main(argv: Sequence[str]) -> int:
     from jfwriter.commands.bench_report import as_json, lines
 
     options = BenchOptions(arguments.size, arguments.images, arguments.time, arguments.long_run)
-    place = look_at(arguments.directory, _NEEDED_BYTES)
+    needed_bytes = arguments.images * _RAW_BYTES[arguments.size] if arguments.images else _NEEDED_BYTES
+    place = look_at(arguments.directory, needed_bytes)
     with tempfile.TemporaryDirectory(prefix="jfwriter-bench-", dir=place.directory) as work:
         made, progress = ProgressBar("making images"), ProgressBar("measuring, seconds")
         result = Bench(place, Path(work), options, made, progress).run()
@@ -61,7 +64,8 @@ def make_parser() -> argparse.ArgumentParser:
         help="512 x 1024 int16, 2164 x 2068 int16 or 4362 x 4148 uint32 (default: 4M)")  # fmt: skip
     add("-n", "--images", type=_count, metavar="N",
         help="images of a run in the rounds (default: as many as take 0.6 s)")  # fmt: skip
-    add("--time", type=_seconds, default=50.0, metavar="S", help="for all of it, in s (default: 50)")
+    add("--time", type=_seconds, default=45.0, metavar="S",
+        help="for all rounds and long runs, in s (default: 45)")  # fmt: skip
     add("--long-run", type=_seconds, default=6.0, metavar="S",
         help="of each long run at full speed, in s; 0: none, and no verdict (default: 6)")  # fmt: skip
     add("--json", action="store_true", help="print the result for a program")

@@ -51,6 +51,9 @@ def lines(run: DemoRun) -> Iterator[str]:
         height, width = found.shape
         missing = f"{found.n_missing} missing" if found.missing else "none missing"
         yield f"  images   {found.n_written} of {width} x {height} {found.dtype} ({found.codec}), {missing}"
+    if found.by_status:
+        became = ", ".join(f"{n} {name}" for name, n in found.by_status.items())
+        yield f"  verdict  {found.outcome}: {became}"
     if found.spots_mean is not None:
         yield f"  spots    {found.spots_mean:.1f} per image, {found.spots_max} at most"
     if found.wavelength_angstrom is not None and found.detector_distance_m is not None:

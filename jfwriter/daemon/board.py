@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from jfwriter import __version__
+from jfwriter.daemon.gap_view import GapView
 from jfwriter.daemon.rates import RateWindow
 from jfwriter.daemon.status import LastRun, State, Totals
 from jfwriter.session.orders import ClosedFile
@@ -25,6 +26,7 @@ class Board:
         self.started_at = clock()
         self.stopping = False
         self.rates = RateWindow()
+        self.gaps = GapView(clock)
         self.version = __version__
 
         self.messages: Counter[str] = Counter()
@@ -48,6 +50,8 @@ class Board:
 
         self.start: StartMessage | None = None
         """Of the run that is open, or refused and drained, or being finalized."""
+        self.implausible: tuple[str, ...] = ()
+        """What the latest start message says and cannot be."""
         self.plan: RunPlan | None = None
         """Of the same run; None if it was refused."""
         self.run_images_received = 0
@@ -67,6 +71,7 @@ class Board:
         self.start = start
         self.refused_start = ""
         self.plan = None
+        self.gaps.forget()
         self.run_images_received = 0
         self.run_bad_messages = 0
         self.run_ignored_fields = 0

@@ -20,6 +20,7 @@ from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.errors import ProtocolError
 from jfwriter.session.orders import Discard, DropReason, OpenRun, Order, WriteImage
+from jfwriter.session.plausibility import facts_of, implausible
 from jfwriter.session.session import Session
 from jfwriter.session.snapshot import State
 from jfwriter.settings import LimitSettings
@@ -177,7 +178,17 @@ class Pipeline:
         elif (refusal := self._session.last_refusal) is not None:
             self._aftermath.run_refused(refusal)
         self._on_problems("start", start.problems)
+        self._on_implausible(start)
         return orders
+
+    def _on_implausible(self, start: StartMessage) -> None:
+        """What cannot be true is told while somebody can still put it right; the run is written as it is."""
+        found = implausible(facts_of(start))
+        self._board.implausible = tuple(map(str, found))
+        for problem in found:
+            self._wire_log.once(
+                logging.WARNING, ("implausible", problem.field), f"start message, not plausible: {problem}"
+            )
 
     def _on_problems(self, type_: str, problems: tuple[FieldProblem, ...]) -> None:
         if not problems:

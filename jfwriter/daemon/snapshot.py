@@ -7,6 +7,7 @@ from jfwriter.daemon.identity import run_name, run_number
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.run_in_work import Progress
 from jfwriter.daemon.status import Analysis, State, Status
+from jfwriter.session.orders import DropReason
 from jfwriter.session.plan import N_WRITERS_UNKNOWN, RunPlan
 from jfwriter.session.snapshot import SessionSnapshot
 from jfwriter.session.snapshot import State as SessionState
@@ -25,6 +26,8 @@ def status_of(parts: Parts) -> Status:
     session = parts.session.snapshot()
     state = board.state(session.state)
     start = None if state is State.IDLE else board.start
+    n_written = progress.n_written if progress.serial == board.serial else 0
+    gaps = board.gaps.of(parts.session)
     return Status(
         state=state,
         version=board.version,
@@ -34,10 +37,13 @@ def status_of(parts: Parts) -> Status:
         run_number=run_number(start) if start else None,
         socket_number=start.socket_number if start else None,
         format=board.plan.format.name if start and board.plan else None,
-        nimages=progress.n_written if progress.serial == board.serial else 0,
+        nimages=n_written,
         images_expected=(start.number_of_images or None) if start else None,
         images_received=board.run_images_received,
         images_unexpected=session.n_unexpected,
+        images_waiting=_waiting(session, n_written),
+        images_missing=gaps.n_missing,
+        missing=list(gaps.missing),
         images_dropped=dict(session.dropped),
         performance_MBs=round(board.rates.bytes_per_s / 1e6, 3),
         performance_Hz=round(board.rates.images_per_s, 3),
@@ -59,6 +65,12 @@ def status_of(parts: Parts) -> Status:
         ),
         last_run=board.last_run,
     )
+
+
+def _waiting(session: SessionSnapshot, n_written: int) -> int:
+    """Images taken of the open run that the writer thread has not done yet."""
+    n_skipped = session.dropped.get(DropReason.RUN_FAILED, 0)
+    return max(0, session.n_accepted - n_written - n_skipped)
 
 
 def oldest_age_s(progress: Progress, now: float) -> float:
@@ -137,6 +149,7 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
     found += [f"no sender at {source.address}" for source in parts.puller.sources if not source.n_connected]
     if board.run_bad_messages:
         found.append(f"{board.run_bad_messages} messages could not be decoded since the last start")
+    found += [f"not plausible: {text}" for text in board.implausible[:MAX_SHOWN_PROBLEMS]]
     found += _analysis_warnings(parts)
     found += _field_warnings(board.start.problems if board.start else (), board.run_ignored_fields)
     return found

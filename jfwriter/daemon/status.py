@@ -55,6 +55,9 @@ class LastRun:
     """Images below `nimages` that this writer should have and has not."""
     missing: list[tuple[int, int]]
     """The first 100 ranges of missing images; first and last number of each, both included."""
+    images_by_status: dict[str, int]
+    """How many of the `nimages` images have which status, as `image_status` of the master has it for each:
+    `written`, `duplicate`, `never_came`, `bad_payload` ...; empty if the run wrote no files."""
     images_never_came: int
     """Planned images of this writer from `nimages` on; all that were planned, if the run was refused."""
     images_unexpected: int
@@ -249,6 +252,13 @@ class Status:
     """Image messages of the run, whatever became of them."""
     images_unexpected: int
     """Images beyond the planned number; they are written."""
+    images_waiting: int
+    """Images taken and not yet written."""
+    images_missing: int | None
+    """Images below the highest one so far that are neither written nor waiting; null where other writers may
+    have them."""
+    missing: list[tuple[int, int]]
+    """The first 100 ranges of them, of the last four million images; at most a second old."""
     images_dropped: dict[str, int]
     """Images that came and were not written, by reason."""
     performance_MBs: float  # noqa: N815 the name that existing scripts read

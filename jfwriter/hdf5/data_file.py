@@ -12,8 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import h5py
+import numpy as np
+import numpy.typing as npt
 
 from jfwriter.errors import PayloadError, StorageError
+from jfwriter.hdf5.checksums import RowChecksums, checksum_path, write_checksums
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, Scratch, fill_chunk
@@ -82,7 +85,13 @@ class DataFile:
                 group = _frame(self._file, plan, self.name)
                 parents = _parents(group, list(formats))
             for name, image_format in formats.items():
-                self._images[name] = ImageDataset(parents[name], "data", image_format, scratch=parts.scratch)
+                self._images[name] = ImageDataset(
+                    parents[name],
+                    "data",
+                    image_format,
+                    scratch=parts.scratch,
+                    checksums=RowChecksums() if plan.checksums else None,
+                )
             capacity = plan.images_per_file or plan.n_images_planned or 0
             self._rows = parts.plugins.open_file(group, capacity) if formats else None
         except BaseException:
@@ -109,6 +118,16 @@ class DataFile:
     def end_row(self) -> int:
         """One behind the last row that holds an image."""
         return max((images.end_row for images in self._images.values()), default=0)
+
+    def written_rows(self) -> npt.NDArray[np.bool_]:
+        """Which rows hold an image, up to the last one that does."""
+        main = next(iter(self._images.values()), None)
+        return np.zeros(0, np.bool_) if main is None else main.written_rows()
+
+    @property
+    def first_image(self) -> int:
+        """Number of the image of row 0."""
+        return self._first_image
 
     def image_ids(self) -> Iterable[int]:
         """The images that the file holds."""
@@ -169,8 +188,17 @@ class DataFile:
             images.finish(n_rows, fill_gaps=fill_gaps, first_image_nr=self._first_image + 1)
         datasets = () if self._rows is None else self._rows.finish(n_rows)
         groups = () if self._rows is None else tuple(self._rows.image_groups)
+        datasets += self._write_checksums(n_rows)
         self._filled = FilledRows(n_rows, n_written, datasets, groups)
         return self._filled
+
+    def _write_checksums(self, n_rows: int) -> tuple[StoredDataset, ...]:
+        stored = []
+        for number, (name, images) in enumerate(self._images.items()):
+            if images.checksums is not None:
+                path = checksum_path(name if number else None, integrated=self._plan.is_integrated)
+                stored.append(write_checksums(self._file["entry"], path, images.checksums, n_rows))
+        return tuple(stored)
 
     def seal(self) -> None:
         """Close the file, and read back that all datasets have the rows and images that were counted."""

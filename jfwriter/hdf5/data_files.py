@@ -54,6 +54,8 @@ class DataFiles:
         self._open: dict[int, DataFile] = {}
         """The file that got an image last is the last."""
         self._closed = Bits()
+        self.written = Bits()
+        """Images in the files that are closed or being closed."""
         self._gap_bytes = 0
         self._n_gap_rows = 0
         self._n_images = 0
@@ -111,6 +113,7 @@ class DataFiles:
         file = self._open[file_index]
         n_rows = max(n_rows, file.end_row)
         filled = file.fill(n_rows, fill_gaps=fill_gaps and self._may_fill(file, n_rows))
+        self.written.add_rows(file.first_image, file.written_rows())
         self._remember(file_index, filled)
         if before_seal is not None:
             before_seal(file, filled)

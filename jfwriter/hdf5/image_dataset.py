@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.compression import decompress
+from jfwriter.compression.checksum import crc32
 from jfwriter.compression.filters import Filter, filter_for, filter_of
 from jfwriter.compression.pipeline import encode
 from jfwriter.errors import PayloadError
+from jfwriter.hdf5.checksums import RowChecksums
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_error, storage_faults
 from jfwriter.nexus.pixel_types import fill_value
 from jfwriter.payload import Codec, Payload
@@ -87,8 +89,11 @@ class ImageDataset:
         image_format: ImageFormat,
         *,
         scratch: Scratch | None = None,
+        checksums: RowChecksums | None = None,
     ) -> None:
+        """`checksums`, if given, gets that of every chunk that is stored."""
         self.format = image_format
+        self.checksums = checksums
         self.n_written = 0
         self.end_row = 0
         """One behind the last row that holds an image."""
@@ -103,6 +108,10 @@ class ImageDataset:
     def has(self, row: int) -> bool:
         """Does `row` hold an image?"""
         return row in self._written
+
+    def written_rows(self) -> npt.NDArray[np.bool_]:
+        """Which rows hold an image. [end_row]"""
+        return self._written.block(0, self.end_row)
 
     def write(self, row: int, payload: Payload) -> int:
         """Store an image, whose framing was checked, at `row`; returns the bytes stored.
@@ -177,6 +186,8 @@ class ImageDataset:
         if failure is not None:
             self._reopen()
             raise failure
+        if self.checksums is not None:
+            self.checksums.set(row, crc32(data))
         return len(data)
 
     def _reopen(self) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from jfwriter.hdf5.run_ranges import with_images
-from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Range
+from jfwriter.session.image_status import ImageStatus
+from jfwriter.session.orders import STATUS_OF, ClosedFile, DropReason, FinishRun, Range
 from jfwriter.session.verdict import missing_text
 
 
@@ -21,6 +22,7 @@ def with_losses(
     dropped = dict(order.dropped)
     if n_dropped:
         dropped[reason.value] = dropped.get(reason.value, 0) + n_dropped
+    order.marks.set(image_ids, STATUS_OF[reason])
     return with_missing(replace(order, dropped=dropped), with_images(order.missing, image_ids))
 
 
@@ -43,6 +45,8 @@ class Losses:
 
     lost: set[int] = field(default_factory=set)
     """Images that could not be stored and have not come again."""
+    late: set[int] = field(default_factory=set)
+    """Those of them whose data file was closed already."""
     n_rejected: int = 0
     """How often an image could not be stored although the run goes on."""
     failed_with: set[int] = field(default_factory=set)
@@ -53,14 +57,19 @@ class Losses:
     gone: list[ClosedFile] = field(default_factory=list)
     """Published files that somebody took away."""
 
-    def reject(self, image_id: int) -> None:
-        """An image cannot be stored; it may come again."""
+    def reject(self, image_id: int, *, late: bool = False) -> None:
+        """An image cannot be stored; it may come again. `late`: its data file is closed."""
         self.lost.add(image_id)
+        if late:
+            self.late.add(image_id)
         self.n_rejected += 1
 
-    def look_for_gone(self, exists: Callable[[str], bool]) -> None:
-        """`exists` tells whether a file of this base name is there."""
-        self.gone = [file for file in self.published if not exists(base_name(file))]
+    def look_for_gone(self, size_of: Callable[[str], int | None]) -> None:
+        """`size_of` tells the size in bytes of the file of this base name, None if it is not there.
+
+        A file may have grown since (somebody added to it), but one that is smaller has lost something.
+        """
+        self.gone = [file for file in self.published if (size_of(base_name(file)) or 0) < file.size_bytes]
 
     @property
     def kept(self) -> list[ClosedFile]:
@@ -81,11 +90,15 @@ class Losses:
     def enter(self, order: FinishRun, images_per_file: int) -> FinishRun:
         """`order` with all of it."""
         order = with_losses(order, self.lost, DropReason.WRITE_FAILED, self.n_rejected)
+        order.marks.set(self.late & self.lost, ImageStatus.LATE)
         order = with_losses(order, self.abandoned | self.failed_with, DropReason.RUN_FAILED)
         order = with_losses(order, (), DropReason.FILE_GONE, self.n_gone)
+        return with_missing(order, with_images((*order.missing, *self.gone_rows(images_per_file)), ()))
+
+    def gone_rows(self, images_per_file: int) -> tuple[Range, ...]:
+        """All rows of the files that were taken away."""
         firsts = [(file.file_index * images_per_file, file.n_rows) for file in self.gone]
-        ranges = ((first, first + n_rows - 1) for first, n_rows in firsts)
-        return with_missing(order, with_images((*order.missing, *ranges), ()))
+        return tuple((first, first + n_rows - 1) for first, n_rows in firsts)
 
 
 def base_name(file: ClosedFile) -> str:

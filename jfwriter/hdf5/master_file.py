@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.hdf5.faults import storage_faults
+from jfwriter.hdf5.image_statuses import ImageStatuses
 from jfwriter.hdf5.per_image_links import StoredPaths, expose_lattice_count, link_image_groups, map_per_image
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.virtual_datasets import VirtualDatasets
@@ -24,10 +25,12 @@ from jfwriter.nexus.detector_module import detector_position
 from jfwriter.nexus.detector_specific import ImageCounts, detector_specific
 from jfwriter.nexus.entry import definition, entry, run_times, source
 from jfwriter.nexus.image_numbers import image_numbers
+from jfwriter.nexus.image_status import image_status, verdict
 from jfwriter.nexus.instrument import instrument
 from jfwriter.nexus.root import root
 from jfwriter.nexus.sample import sample
 from jfwriter.nexus.stored_images import StoredImages
+from jfwriter.session.image_status import NUMBER_OF
 from jfwriter.session.orders import Outcome, Range
 from jfwriter.session.plan import FileFormat, RunPlan
 from jfwriter.software import SOFTWARE, Software
@@ -57,8 +60,11 @@ class MasterContent:
     written_at_s: float
     """Unix time in s."""
     outcome: Outcome
+    reasons: tuple[str, ...] = ()
+    """Why the run is not complete, and what else a person should know."""
     end: EndMessage | None = None
     missing: tuple[Range, ...] = ()
+    statuses: ImageStatuses | None = None
     files_judged: npt.NDArray[np.int64] | None = None
     """Of a run that is shared: numbers of the data files that `missing` is about."""
     channels: Mapping[str, np.dtype[np.generic]] = field(default_factory=dict)
@@ -131,6 +137,9 @@ def _nxmx(
         software=software,
         warnings=warnings,
     )
+    verdict(detector_group, content.outcome, content.reasons)
+    if content.statuses is not None and content.n_images:
+        image_status(detector_group, content.n_images, content.statuses.block, NUMBER_OF)
     calibration(detector_group, content.calibrations, warnings)
     sample(group, start, image_numbers(content.n_images, content.original_ids), warnings)
 

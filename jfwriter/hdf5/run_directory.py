@@ -83,6 +83,26 @@ class RunDirectory:
             raise
         return directory
 
+    @classmethod
+    def reopen(cls, root: FilesRoot, plan: RunPlan, ownership: Ownership) -> RunDirectory:
+        """The directory of a run that was opened before, for what is added to it later; nothing is made.
+
+        Raises RunRefused as `open`, StorageError where it is not there any more.
+        """
+        failure = None
+        with contextlib.closing(Walk(root.path)) as walk:
+            if problem := root.problem_of(walk.descriptor):
+                raise RunRefused(ROOT_GONE, f"the root directory {problem}")
+            try:
+                walk.descend(plan.directory)
+                if not walk.missing:
+                    whereabouts = Whereabouts(root.path, plan.directory, walk)
+                    return cls(_readable(walk), plan.directory, whereabouts, root, ownership)
+                failure = StorageError("not_found", f"directory {_shown(plan.directory)} is gone")
+            except OSError as error:
+                failure = storage_error(error, f"directory {_shown(plan.directory)} cannot be opened")
+        raise failure
+
     def __enter__(self) -> RunDirectory:
         return self
 
@@ -113,6 +133,14 @@ class RunDirectory:
     def exists(self, name: str) -> bool:
         """Whether anything stands at `name`, be it a link to nowhere."""
         return _mode(self._descriptor, name) is not None
+
+    def size_of(self, name: str) -> int | None:
+        """Size in bytes of the regular file `name`, None if there is none (a link is none)."""
+        try:
+            status = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def has_moved(self) -> bool:
         """Whether the way to this directory, as people know it, leads elsewhere by now, or nowhere."""
@@ -151,6 +179,8 @@ class RunDirectory:
             return
         if plan.write_master and self.exists(plan.master_name):
             yield plan.master_name
+        if plan.manifest and self.exists(plan.manifest_name):
+            yield plan.manifest_name
         if not plan.format.has_data_files:
             return
         n_files = None if plan.n_images_planned is None else plan.n_files(plan.n_images_planned)
@@ -179,10 +209,14 @@ def _make(walk: Walk, plan: RunPlan, ownership: Ownership) -> int:
     try:
         for part in walk.missing:
             _make_step(walk, part, ownership, sync=plan.sync)
-        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=walk.descriptor)
+        return _readable(walk)
     except OSError as error:
         failure = storage_error(error, f"directory {_shown(plan.directory)} cannot be made or opened")
     raise failure
+
+
+def _readable(walk: Walk) -> int:
+    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=walk.descriptor)
 
 
 def _make_step(walk: Walk, part: str, ownership: Ownership, *, sync: bool) -> None:

@@ -8,17 +8,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
+from jfwriter.hdf5.checksums import promised_checksums
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
-from jfwriter.hdf5.data_files import DataFiles
+from jfwriter.hdf5.data_files import LATE, DataFiles
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.image_dataset import Scratch
-from jfwriter.hdf5.losses import Losses, base_name
+from jfwriter.hdf5.image_statuses import ImageStatuses, n_in_files
+from jfwriter.hdf5.losses import Losses, base_name, with_missing
+from jfwriter.hdf5.manifest import write_manifest
 from jfwriter.hdf5.master_file import MasterContent, write_master
+from jfwriter.hdf5.master_links import check_links
 from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.plugin import ImagePlugin
@@ -27,10 +32,12 @@ from jfwriter.hdf5.preflight import raw_image_bytes
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.reserve import Reserve
 from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.run_ranges import with_images
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.storage import Storage
 from jfwriter.hdf5.verify import check_master
 from jfwriter.payload import Codec
+from jfwriter.session.ledger import Bits
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
 from jfwriter.session.plan import N_WRITERS_UNKNOWN, FileFormat, RunPlan
 from jfwriter.settings import Settings
@@ -108,8 +115,8 @@ class RunWriter:
             return 0
         try:
             return self._store(self._files, order)
-        except PayloadError:
-            self._losses.reject(order.image.image_id)
+        except PayloadError as error:
+            self._losses.reject(order.image.image_id, late=error.reason == LATE)
             raise
         except StorageError as error:
             self._losses.failed_with.add(order.image.image_id)
@@ -148,7 +155,7 @@ class RunWriter:
         if self._failure is not None:
             _log.error("run %s failed: %s", self._plan.prefix, self._failure)
         self.abandon()
-        return self._report(order)
+        return self._with_manifest(self._report(order))
 
     def abandon(self) -> None:
         """Let go of everything; published files stay.
@@ -206,6 +213,8 @@ class RunWriter:
         self._look_for_gone()
         if self._plan.write_master and self._plan.format.has_master:
             self._write_master(files, order, n_images)
+            self._look_at_master()
+        self._look_for_gone()
 
     def _finish_single_file(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
         if not files.is_open(0):
@@ -216,6 +225,7 @@ class RunWriter:
             self._warn(write_master(file.h5, self._plan, content))
 
         files.close(0, n_images, describe)
+        self._look_for_gone()
 
     def _write_master(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
         assert self._directory is not None  # noqa: S101 opened with the files
@@ -234,18 +244,31 @@ class RunWriter:
                     file.close()
             has_images = self._plan.format is FileFormat.NXmxVDS and n_images > 0
             check_master(pending.path, name, n_images, has_images=has_images)
+            rows = {base_name(file): file.n_rows for file in self._losses.kept}
+            check_links(pending.path, name, rows, self._plan.n_files(n_images))
         except BaseException:
             pending.discard()
             raise
         self._master_bytes = pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
 
     def _look_for_gone(self) -> None:
-        """Files that somebody took away while the run went on: their images count as dropped."""
+        """Files that somebody took away or cut off while the run went on: their images count as dropped."""
         assert self._directory is not None  # noqa: S101 opened with the files
-        self._losses.look_for_gone(self._directory.exists)
+        before = len(self._losses.gone)
+        self._losses.look_for_gone(self._directory.size_of)
         gone = self._losses.gone
-        if gone:
-            self._reasons.append(f"{len(gone)} published files are gone, {base_name(gone[0])} first")
+        if len(gone) > before:
+            self._reasons.append(
+                f"{len(gone)} published files are gone or cut off, {base_name(gone[0])} first"
+            )
+
+    def _look_at_master(self) -> None:
+        """Does the master stand under its final name? Raises StorageError."""
+        assert self._directory is not None  # noqa: S101 opened with the files
+        name = self._plan.master_name
+        found = self._directory.size_of(name)
+        if found != self._master_bytes:
+            raise StorageError("read_back", f"{name} has {found} bytes, not {self._master_bytes} as written")
 
     def _look_where_it_is(self) -> None:
         """A directory that is moved during the run takes its files along; their names have been told."""
@@ -255,18 +278,22 @@ class RunWriter:
             )
 
     def _content(self, files: DataFiles, order: FinishRun, n_images: int, n_written: int) -> MasterContent:
-        missing = self._losses.enter(order, self._plan.images_per_file).missing
+        order = self._entered(order)
+        missing = order.missing
         judged = files_judged(self._plan, n_images, files.stored_paths, missing)
+        outcome, reasons = self._verdict(order)
         return MasterContent(
             n_images=n_images,
             n_written=n_written if judged is None else None,
             files_judged=judged,
             written_at_s=time.time(),
-            outcome=order.outcome,
+            outcome=outcome,
+            reasons=reasons,
             end=order.end,
             missing=missing,
+            statuses=self._statuses(order, n_images),
             channels={name: image_format.dtype for name, image_format in files.formats.items()},
-            datasets=(*self._plugins.configured(), *files.datasets.values()),
+            datasets=(*self._plugins.configured(), *promised_checksums(self._plan), *files.datasets.values()),
             stored_paths=files.stored_paths,
             image_groups=files.image_groups,
             calibrations=self._calibrations.messages,
@@ -278,18 +305,19 @@ class RunWriter:
         return max(order.n_images, self._n_seen)
 
     def _report(self, order: FinishRun) -> RunReport:
-        order = self._losses.enter(order, self._plan.images_per_file)
-        reasons = [*self._reasons, *self._doubts(order)]
-        outcome = order.outcome
-        if self._failure is not None:
-            outcome = Outcome.FAILED
-            reasons.insert(0, f"{self._failure.reason}: {self._failure}")
-        elif reasons and outcome is Outcome.COMPLETE:
-            outcome = Outcome.INCOMPLETE
+        order = self._entered(order)
+        outcome, reasons = self._verdict(order)
+        by_status: Mapping[str, int] = {}
+        if self._plan.writes_files:
+            by_status = self._statuses(order, self._n_images(order)).counts()
+            if outcome is Outcome.COMPLETE and n_in_files(by_status) != self._losses.n_kept:
+                counted = f"{n_in_files(by_status)} images were written, the files have {self._losses.n_kept}"
+                outcome, reasons = Outcome.INCOMPLETE, (counted, *reasons)
         return RunReport(
             plan=self._plan,
             outcome=outcome,
-            reasons=(*reasons, *order.reasons),
+            reasons=reasons,
+            by_status=by_status,
             n_images=self._n_images(order),
             n_written=self._n_counted if self._files is None else self._losses.n_kept,
             missing=order.missing,
@@ -303,6 +331,47 @@ class RunWriter:
             n_calibrations_dropped=order.n_calibrations_dropped,
             failure="" if self._failure is None else self._failure.reason,
         )
+
+    def _with_manifest(self, report: RunReport) -> RunReport:
+        """Write the manifest if it is wanted; a run whose manifest is missing is not complete."""
+        if not self._plan.manifest or self._files is None or self._storage is None:
+            return report
+        kept = self._losses.kept
+        problem = write_manifest(self._storage, report, kept, self._master_bytes, time.time())
+        if not problem:
+            return replace(report, manifest="/".join((*self._plan.directory, self._plan.manifest_name)))
+        _log.error("%s: no manifest: %s", self._plan.prefix, problem)
+        outcome = Outcome.INCOMPLETE if report.outcome is Outcome.COMPLETE else report.outcome
+        return replace(report, outcome=outcome, reasons=(*report.reasons, f"no manifest: {problem}"))
+
+    def _entered(self, order: FinishRun) -> FinishRun:
+        """`order` with all that this writer was given and has not, and with what nobody knows the end of."""
+        order = self._losses.enter(order, self._plan.images_per_file)
+        if self._files is None:
+            return order
+        odd = self._statuses(order, self._n_images(order)).unexplained()
+        return with_missing(order, with_images((*order.missing, *odd), ()))
+
+    def _statuses(self, order: FinishRun, n_images: int) -> ImageStatuses:
+        """`order`: the completed one."""
+        return ImageStatuses(
+            n_images,
+            Bits() if self._files is None else self._files.written,
+            order,
+            self._losses.gone_rows(self._plan.images_per_file),
+            only_writer=self._plan.only_writer,
+        )
+
+    def _verdict(self, order: FinishRun) -> tuple[Outcome, tuple[str, ...]]:
+        """The session's verdict, lowered by what went wrong here. `order`: the completed one."""
+        reasons = [*self._reasons, *self._doubts(order)]
+        outcome = order.outcome
+        if self._failure is not None:
+            outcome = Outcome.FAILED
+            reasons.insert(0, f"{self._failure.reason}: {self._failure}")
+        elif outcome is Outcome.COMPLETE and (reasons or (order.missing and not order.gaps_are_wanted)):
+            outcome = Outcome.INCOMPLETE
+        return outcome, (*reasons, *order.reasons)
 
     def _doubts(self, order: FinishRun) -> list[str]:
         """`order`: the completed one."""

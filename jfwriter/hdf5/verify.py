@@ -37,9 +37,9 @@ def check_extents(path: str, name: str, counted: Counted) -> None:
     """
     found: dict[str, int] = {}
     chunks: dict[str, int] = {}
-    with storage_faults(f"cannot read {name} back"), _opened(path) as file:
+    with storage_faults(f"cannot read {name} back"), opened(path) as file:
         for dataset in (*counted.datasets, *counted.images):
-            found[dataset] = _n_rows(file, dataset)
+            found[dataset] = n_rows_of(file, dataset)
         for dataset in counted.images:
             chunks[dataset] = h5py.h5d.open(file.id, dataset.encode()).get_num_chunks()
     for dataset, n_found in found.items():
@@ -58,10 +58,10 @@ def check_master(path: str, name: str, n_images: int, *, has_images: bool) -> No
     Raises StorageError as `check_extents`.
     """
     n_rows = None
-    with storage_faults(f"cannot read {name} back"), _opened(path) as file:
+    with storage_faults(f"cannot read {name} back"), opened(path) as file:
         n_found = int(file["/entry/instrument/detector/detectorSpecific/nimages"][()])
         if has_images:
-            n_rows = _n_rows(file, "/entry/data/data")
+            n_rows = n_rows_of(file, "/entry/data/data")
     if n_found != n_images:
         raise StorageError(REASON, f"{name}: nimages reads back as {n_found}, not {n_images}")
     if n_rows is not None and n_rows != n_images:
@@ -69,7 +69,7 @@ def check_master(path: str, name: str, n_images: int, *, has_images: bool) -> No
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[h5py.File]:
+def opened(path: str) -> Iterator[h5py.File]:
     """A regular file, and no link to one: others may write to the directory, and a pipe would never open."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -85,5 +85,5 @@ def _opened(path: str) -> Iterator[h5py.File]:
         os.close(descriptor)
 
 
-def _n_rows(file: h5py.File, path: str) -> int:
+def n_rows_of(file: h5py.File, path: str) -> int:
     return int(h5py.h5d.open(file.id, path.encode()).shape[0])

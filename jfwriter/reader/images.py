@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from jfwriter.compression import filters  # noqa: F401 registers the HDF5 filter
 from jfwriter.errors import StorageUnavailable
 from jfwriter.reader.contents import IMAGES
 from jfwriter.reader.fields import TROUBLE, short
+from jfwriter.reader.outcome import RunOutcome, read_outcome
 
 
 class RunImages:
@@ -46,6 +48,11 @@ class RunImages:
             return np.asarray(dataset[row])
         except TROUBLE as error:
             raise StorageUnavailable(f"{self._path}: image {image_id}: {short(error)}") from error
+
+    @cached_property
+    def outcome(self) -> RunOutcome:
+        """The verdict, and what became of each image."""
+        return read_outcome(self._file)
 
     def place(self, image_id: int) -> tuple[h5py.Dataset, int]:
         """The data set that holds an image, in the file where its results stand too, and the image's row.

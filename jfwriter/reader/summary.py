@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -25,6 +26,7 @@ from jfwriter.reader.contents import (
 )
 from jfwriter.reader.fields import TROUBLE, dataset_at, float_of, short, text_of, vector_of
 from jfwriter.reader.layout import RunLayout, SourceFile, read_layout
+from jfwriter.reader.outcome import read_outcome
 
 Range = tuple[int, int]
 """First and last image number, both included."""
@@ -57,6 +59,11 @@ class RunSummary:
     n_images: int | None = None
     n_written: int = 0
     missing: tuple[Range, ...] = ()
+    outcome: str | None = None
+    """The verdict, as the master has it."""
+    reasons: tuple[str, ...] = ()
+    by_status: Mapping[str, int] = field(default_factory=dict)
+    """Images by what became of them (`image_status` of the master)."""
     spots_mean: float | None = None
     spots_max: int | None = None
     wavelength_angstrom: float | None = None
@@ -121,8 +128,15 @@ def _summarize(file: h5py.File, path: Path) -> RunSummary:
             if piece.contents is not None
         )
         files += (FileSummary(path.name, "master", own_size_bytes, 0),)
+    told = read_outcome(file)
     return dataclasses.replace(
-        _images_of(file, layout, pieces, problems), path=str(path), files=files, problems=tuple(problems)
+        _images_of(file, layout, pieces, problems),
+        path=str(path),
+        files=files,
+        problems=tuple(problems),
+        outcome=told.outcome,
+        reasons=told.reasons,
+        by_status=told.counts(),
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from jfwriter.session.image_status import ImageStatus, Marks
+
 Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -43,6 +45,19 @@ class Bits:
         mask[: present.size] = present
         return mask
 
+    def add_rows(self, first: int, rows: Mask) -> None:
+        """Add `first` + i for each i at which `rows` is true."""
+        if not rows.size:
+            return
+        start, stop = first >> 3, (first + rows.size + 7) >> 3
+        if stop > len(self._bytes):
+            self._bytes.extend(bytes(stop + _STEP_BYTES - len(self._bytes)))
+        bits = np.zeros((stop - start) * 8, np.bool_)
+        bits[first - start * 8 : first - start * 8 + rows.size] = rows
+        packed = np.packbits(bits, bitorder="little")
+        packed |= np.frombuffer(self._bytes, np.uint8, stop - start, start)
+        self._bytes[start:stop] = packed.tobytes()
+
     def indices(self, stop: int) -> Ids:
         """The members below `stop`, ascending."""
         return np.flatnonzero(self.block(0, min(stop, len(self._bytes) * 8))).astype(np.int64, copy=False)
@@ -71,6 +86,8 @@ class Ledger:
         self._files_with_images = Bits()
         self._full_files = Bits()
         self._n_in_open_file: dict[int, int] = {}
+        self.marks = Marks()
+        """What became of the images that were not accepted, lost again, or came twice."""
         self.n_accepted = 0
         self.n_full_files = 0
         self.n_seen = 0
@@ -110,6 +127,7 @@ class Ledger:
         if image_id not in self._images:
             return False
         self._images.discard(image_id)
+        self.marks.set((image_id,), ImageStatus.WRITE_FAILED)
         self.n_accepted -= 1
         file_index = self._file_index(image_id)
         if file_index in self._n_in_open_file:

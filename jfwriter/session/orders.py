@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from jfwriter.session.image_status import ImageStatus, Marks
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import CalibrationMessage, EndMessage, ImageMessage
 
@@ -40,6 +41,19 @@ class DropReason(enum.StrEnum):
     REPEATED_START = "repeated_start"
     BAD_CALIBRATION = "bad_calibration"
     FILE_GONE = "file_gone"
+
+
+STATUS_OF: Mapping[DropReason, ImageStatus] = {
+    DropReason.DUPLICATE: ImageStatus.DUPLICATE,
+    DropReason.WRONG_SHAPE: ImageStatus.WRONG_SHAPE,
+    DropReason.WRONG_DTYPE: ImageStatus.WRONG_DTYPE,
+    DropReason.WRONG_CHANNEL: ImageStatus.WRONG_CHANNEL,
+    DropReason.BAD_PAYLOAD: ImageStatus.BAD_PAYLOAD,
+    DropReason.WRITE_FAILED: ImageStatus.WRITE_FAILED,
+    DropReason.RUN_FAILED: ImageStatus.RUN_FAILED,
+    DropReason.FILE_GONE: ImageStatus.FILE_GONE,
+}
+"""What an image of the run is called that was dropped; what has no place in the run is counted only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,10 @@ class FinishRun:
     n_unexpected: int = 0
     """Accepted images beyond the planned number."""
     n_calibrations_dropped: int = 0
+    marks: Marks = field(default_factory=Marks, compare=False)
+    """What became of the images that were not accepted, or came twice; the writer enters its own losses."""
+    gaps_are_wanted: bool = False
+    """The missing images were left out by the sender on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +150,8 @@ class RunReport:
     missing: tuple[Range, ...]
     files: tuple[str, ...] = ()
     """Final names relative to the root, data files first, the master last."""
+    manifest: str = ""
+    """Final name of the manifest relative to the root; empty if there is none."""
     written_bytes: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, int] = field(default_factory=dict)
@@ -141,6 +161,8 @@ class RunReport:
     n_never_came: int = 0
     n_unexpected: int = 0
     n_calibrations_dropped: int = 0
+    by_status: Mapping[str, int] = field(default_factory=dict)
+    """How many of the `n_images` images have which status (`ImageStatus.word`)."""
     failure: str = ""
     """Outcome FAILED: the fixed word of what went wrong."""
     refused: bool = False

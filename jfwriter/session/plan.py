@@ -67,6 +67,10 @@ class RunPlan:
     max_lattices_extra: int
     fill_gaps: bool
     sync: bool
+    checksums: bool = False
+    """Store the CRC-32 of each chunk."""
+    manifest: bool = False
+    """Write a manifest beside the files when the run is over."""
     n_writers: int = 0
     """Writers that share the run; 0: not known."""
 
@@ -86,6 +90,13 @@ class RunPlan:
     @property
     def master_name(self) -> str:
         return f"{self.basename}_master.h5"
+
+    @property
+    def manifest_name(self) -> str:
+        """Of several writers those without the master add the number of their socket."""
+        if self.write_master or self.only_writer:
+            return f"{self.basename}_manifest.json"
+        return f"{self.basename}_manifest_{self.start.socket_number}.json"
 
     def data_file_name(self, file_index: int) -> str:
         """Base name of data file `file_index` (from 0); the number in the name counts from 1."""

@@ -13,7 +13,7 @@ from jfwriter.errors import PayloadError
 from jfwriter.payload import Payload
 from jfwriter.session.bounds import image_id_limit
 from jfwriter.session.ledger import Ledger
-from jfwriter.session.orders import CloseFile, Discard, DropReason, Order, WriteImage
+from jfwriter.session.orders import STATUS_OF, CloseFile, Discard, DropReason, Order, WriteImage
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.planning import PIXEL_TYPES, usable_channel
 from jfwriter.settings import LimitSettings
@@ -71,6 +71,7 @@ class Run:
         image = self._with_the_channel_of_the_run(image)
         rejected = self._reject_place(image.image_id) or self._reject_content(image)
         if rejected is not None:
+            self._mark(image.image_id, rejected.reason)
             return (rejected,)
         file_index, row = self.plan.place(image.image_id)
         order = WriteImage(file_index, row, self._in_storage_order(image))
@@ -91,6 +92,13 @@ class Run:
         """An image came that nobody can write any more: the run is at least so long."""
         if 0 <= image_id < image_id_limit(self.plan, self.ledger.n_seen, self._limits):
             self.ledger.see(image_id)
+            if not self.ledger.holds(image_id):
+                self._mark(image_id, DropReason.RUN_FAILED)
+
+    def _mark(self, image_id: int, reason: DropReason) -> None:
+        status = STATUS_OF.get(reason)
+        if status is not None:
+            self.ledger.marks.set((image_id,), status)
 
     def take_calibration(
         self, message: CalibrationMessage

@@ -10,11 +10,20 @@ from collections import Counter, deque
 from dataclasses import replace
 
 from jfwriter.errors import RunRefused
-from jfwriter.session.orders import Discard, DropReason, FinishRun, OpenRun, Order, Outcome, WriteCalibration
+from jfwriter.session.orders import (
+    Discard,
+    DropReason,
+    FinishRun,
+    OpenRun,
+    Order,
+    Outcome,
+    Range,
+    WriteCalibration,
+)
 from jfwriter.session.planning import make_plan
 from jfwriter.session.run import Failure, Run, Series
 from jfwriter.session.snapshot import Refusal, SessionSnapshot, State
-from jfwriter.session.verdict import Closing, finish
+from jfwriter.session.verdict import Closing, finish, ranges
 from jfwriter.settings import Settings
 from jfwriter.wire.messages import CalibrationMessage, EndMessage, ImageMessage, StartMessage
 
@@ -22,6 +31,8 @@ Orders = tuple[Order, ...]
 RunMessage = ImageMessage | EndMessage | CalibrationMessage
 
 _REMEMBERED_SERIES = 8
+GAP_WINDOW = 4_000_000
+"""Images that are searched for gaps while a run goes on."""
 
 
 class Session:
@@ -149,6 +160,22 @@ class Session:
         run = self._run
         if run is not None and run.plan.serial == serial and run.failure is None:
             run.failure = Failure(reason, text)
+
+    @property
+    def n_missing_so_far(self) -> int | None:
+        """Images of the held run below the highest that came which are not taken; None: other writers may
+        have them."""
+        run = self._run
+        if run is None:
+            return 0
+        return run.ledger.n_seen - run.ledger.n_accepted if run.plan.only_writer else None
+
+    def gaps_so_far(self) -> tuple[Range, ...]:
+        """Ranges of these images, of the last `GAP_WINDOW` of the run; about 1 ms per million images."""
+        if self._run is None:
+            return ()
+        ledger = self._run.ledger
+        return ranges(ledger.missing(max(0, ledger.n_seen - GAP_WINDOW), ledger.n_seen))
 
     def snapshot(self) -> SessionSnapshot:
         """An immutable picture of the session."""

@@ -89,6 +89,8 @@ def finish(
         dropped=dict(dropped),
         n_never_came=count.n_tail,
         n_calibrations_dropped=n_calibrations_dropped,
+        marks=ledger.marks,
+        gaps_are_wanted=_gaps_are_wanted(plan, count, end),
     )
 
 

@@ -296,3 +296,50 @@ async def test_cancel_when_the_daemon_ends_first(daemon: Daemon) -> None:
     daemon.rig.aftermath.give_up_waiting()
     with pytest.raises(asyncio.CancelledError):
         await cancel
+
+
+async def test_gaps_are_told_while_the_run_goes_on(daemon: Daemon) -> None:
+    daemon.rig.feed(stream.start(1, n_images=20))
+    daemon.rig.feed(*(stream.image_message(i) for i in (0, 1, 3, 7)))
+    status = status_of(daemon.parts)
+    assert (status.images_missing, status.missing) == (4, [(2, 2), (4, 6)])
+    daemon.rig.feed(stream.image_message(2))
+    await eventually(lambda: status_of(daemon.parts).images_waiting == 0)
+    daemon.clock.now += 1.0
+    status = status_of(daemon.parts)
+    assert (status.images_missing, status.missing) == (3, [(4, 6)])
+    daemon.rig.feed(stream.start(2, n_images=20))
+    daemon.rig.feed(stream.image_message(1, series_id=2))
+    assert status_of(daemon.parts).missing == [(0, 0)]
+
+
+async def test_gaps_are_not_looked_for_in_every_status(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.rig.feed(stream.start(1, n_images=20))
+    daemon.rig.feed(stream.image_message(3))
+    looks = []
+    monkeypatch.setattr(type(daemon.rig.session), "gaps_so_far", lambda _: looks.append(1) or ())
+    for _ in range(50):
+        status_of(daemon.parts)
+    assert len(looks) == 1
+
+
+async def test_of_several_writers_nobody_knows_the_gaps(daemon: Daemon) -> None:
+    user = {"socket_number": 1, "images_per_file": 1, "file_prefix": "run1"}
+    daemon.rig.feed(stream.start(1, n_images=20, user_data=user), stream.image_message(5))
+    status = status_of(daemon.parts)
+    assert (status.images_missing, status.missing) == (None, [])
+
+
+async def test_what_cannot_be_true_is_told_at_once(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+    daemon.rig.feed(stream.start(1, detector_distance=120.0, count_time=2.0, frame_time=1.0))
+    daemon.rig.feed(stream.start(1, detector_distance=120.0, count_time=2.0, frame_time=1.0))
+    told = [text for text in status_of(daemon.parts).warnings if text.startswith("not plausible")]
+    assert told == [
+        "not plausible: detector_distance: 120 m; expected 0.001 to 60 m; is it in mm?",
+        "not plausible: count_time: 2 s; longer than the 1 s from image to image",
+    ]
+    assert caplog.text.count("detector_distance: 120 m") == 1
+    daemon.rig.feed(stream.start(2))
+    assert status_of(daemon.parts).warnings == []

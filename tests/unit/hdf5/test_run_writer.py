@@ -119,10 +119,21 @@ def test_abandon_publishes_nothing_and_keeps_the_images(
             -1,
             5,
         ]
-    report = run.finish(10)
+    report = run.finish(10, missing=((2, 4), (6, 9)))
     assert report.outcome is Outcome.FAILED
-    assert report.missing == ((0, 1), (5, 5))
+    assert report.missing == ((0, 9),)
     assert report.n_written == 0
+    assert report.by_status == {"never_came": 7, "run_failed": 3}
+
+
+def test_what_nobody_explains_is_missing_and_not_complete(make_run: MakeRun) -> None:
+    run = make_run(file_format=2)
+    run.write(0, 1, 3)
+    report = run.finish(5)
+    assert report.outcome is Outcome.INCOMPLETE
+    assert report.missing == ((2, 2), (4, 4))
+    assert report.reasons == ("2 images missing: 2, 4",)
+    assert report.by_status == {"never_came": 2, "written": 3}
 
 
 def test_a_master_that_cannot_be_written_fails_the_run(
@@ -220,7 +231,7 @@ def test_a_published_file_that_is_taken_away(make_run: MakeRun) -> None:
     report = run.finish(5)
     assert report.outcome is Outcome.INCOMPLETE
     assert report.reasons == (
-        "1 published files are gone, scan1_data_000001.h5 first",
+        "1 published files are gone or cut off, scan1_data_000001.h5 first",
         "4 images missing: 0-3",
     )
     assert (report.n_written, report.missing, report.dropped) == (1, ((0, 3),), {"file_gone": 4})

@@ -10,6 +10,7 @@ import pytest
 
 from jfwriter.errors import PayloadError
 from jfwriter.hdf5 import data_files
+from jfwriter.session.image_status import ImageStatus
 from jfwriter.session.orders import Outcome
 from tests.support.payloads import packed
 from tests.support.writer_run import SHAPE, Run, pixels
@@ -45,7 +46,7 @@ def test_gaps_and_tails_make_all_rows(make_run: MakeRun) -> None:
 def test_without_gap_filling_nothing_is_stored_for_missing_images(make_run: MakeRun) -> None:
     run = make_run(file_format=2, files={"fill_gaps": False})
     run.write(0, 3)
-    report = run.finish(4, missing=((1, 2),))
+    report = run.finish(4, missing=((1, 2),), gaps_are_wanted=True)
     with h5py.File(run.root / "scan1_data_000001.h5") as file:
         assert file["/entry/data/data"].id.get_num_chunks() == 2
         assert (file["/entry/data/data"][1] == 65535).all()
@@ -85,9 +86,12 @@ def test_more_files_than_may_be_open(make_run: MakeRun, monkeypatch: pytest.Monk
     assert [closed.file_index for closed in run.closed] == [0, 2]
     with pytest.raises(PayloadError):
         run.write(1)
-    report = run.finish(40, missing=())
-    assert report.missing == ((1, 1),)
+    report = run.finish(40, missing=((2, 3), (6, 7), (9, 11), (13, 35), (37, 39)))
+    assert report.missing == ((1, 3), (6, 7), (9, 11), (13, 35), (37, 39))
     assert report.outcome is Outcome.INCOMPLETE
+    with h5py.File(run.root / "scan1_master.h5") as file:
+        status = file["/entry/instrument/detector/detectorSpecific/image_status"]
+        assert status[:6].tolist() == [1, ImageStatus.LATE, 0, 0, 1, 1]
 
 
 def test_rows_seen_count_even_if_the_order_says_less(make_run: MakeRun) -> None:

@@ -82,7 +82,7 @@ def test_a_plugin_that_worked_changes_nothing_of_the_outcome(make_run: MakeRun) 
     plugin = Plugin()
     run = make_run(plugins=(plugin,), file_format=2)
     run.write(0, 4)
-    report = run.finish(5, missing=((1, 3),))
+    report = run.finish(5, missing=((1, 3),), gaps_are_wanted=True)
     assert report.outcome is Outcome.COMPLETE
     assert plugin.n_rows == [4, 1]
     assert plugin.seen == [None, None]

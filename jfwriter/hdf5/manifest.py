@@ -1,0 +1,126 @@
+"""`<prefix>_manifest.json`: what a run became, for programs that do not want to open its files.
+
+Written when everything else is done, also for a run that failed or was cancelled
+(`docs/reference/manifest.md`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+from jfwriter.errors import FailRun, StorageError
+from jfwriter.hdf5.faults import storage_error
+from jfwriter.hdf5.losses import base_name
+from jfwriter.hdf5.publish import PendingFile
+from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.storage import Storage
+from jfwriter.nexus import times
+from jfwriter.session.orders import ClosedFile, RunReport
+from jfwriter.session.plan import RunPlan
+from jfwriter.software import SOFTWARE
+
+VERSION = 1
+MAX_RANGES = 10_000
+"""Ranges of missing images that are listed; image_status of the master has them all."""
+
+
+def write_manifest(
+    storage: Storage,
+    report: RunReport,
+    files: Sequence[ClosedFile],
+    master_bytes: int | None,
+    written_at_s: float,
+) -> str:
+    """Write the manifest of a finished run; returns why that was impossible, empty if it was not.
+
+    `files` are the published data files, `master_bytes` the size of the master, None if there is none.
+    `written_at_s`: Unix time.
+    """
+    plan = report.plan
+    content = json.dumps(manifest(report, files, master_bytes, written_at_s), indent=1).encode() + b"\n"
+    try:
+        with RunDirectory.reopen(storage.first, plan, storage.ownership) as directory:
+            _publish(directory, plan, content)
+    except FailRun as error:
+        return str(error)
+    return ""
+
+
+def manifest(
+    report: RunReport, files: Sequence[ClosedFile], master_bytes: int | None, written_at_s: float
+) -> Mapping[str, object]:
+    """Its content, plain JSON."""
+    plan, start = report.plan, report.plan.start
+    return {
+        "format": "jfwriter manifest",
+        "version": VERSION,
+        "creator": SOFTWARE.release_text,
+        "file_prefix": plan.prefix,
+        "layout": plan.format.name,
+        "run_name": start.run_name or start.series_unique_id,
+        "run_number": start.series_id if start.run_number is None else start.run_number,
+        "series_id": start.series_id,
+        "series_unique_id": start.series_unique_id,
+        "socket_number": start.socket_number,
+        "started_at": times.from_unix(plan.received_at),
+        "written_at": times.from_unix(written_at_s),
+        "outcome": str(report.outcome),
+        "reasons": list(report.reasons),
+        "images_expected": plan.n_images_planned,
+        "n_images": report.n_images,
+        "images_received": report.n_received,
+        "images_written": report.n_written,
+        "images_never_came": report.n_never_came,
+        "images_unexpected": report.n_unexpected,
+        "images_by_status": dict(report.by_status),
+        "images_dropped": dict(report.dropped),
+        "n_missing": sum(last - first + 1 for first, last in report.missing),
+        "missing": [list(pair) for pair in report.missing[:MAX_RANGES]],
+        "checksum": "crc32" if plan.checksums else None,
+        "files": _files(plan, files, master_bytes),
+    }
+
+
+def _files(plan: RunPlan, files: Sequence[ClosedFile], master_bytes: int | None) -> list[dict[str, object]]:
+    """Data files in order, the master last. `first_image` and what follows are of the image rows."""
+    listed: list[dict[str, object]] = [
+        {
+            "name": base_name(file),
+            "role": "single" if plan.is_integrated else "data",
+            "size_bytes": file.size_bytes,
+            "first_image": file.file_index * plan.images_per_file,
+            "n_images": file.n_rows,
+            "images_written": file.n_written,
+        }
+        for file in sorted(files, key=lambda file: file.file_index)
+    ]
+    if master_bytes is not None:
+        listed.append({"name": plan.master_name, "role": "master", "size_bytes": master_bytes})
+    return listed
+
+
+def _publish(directory: RunDirectory, plan: RunPlan, content: bytes) -> None:
+    """Under a temporary name, synced, then renamed without replacing. Raises StorageError."""
+    pending = PendingFile(directory, plan.manifest_name)
+    try:
+        _create(directory.descriptor, pending.temporary_name, content)
+    except OSError as error:
+        pending.discard()
+        failure: StorageError | None = storage_error(error, f"{plan.manifest_name} cannot be written")
+    else:
+        failure = None
+    if failure is not None:
+        raise failure
+    try:
+        pending.publish(overwrite=plan.overwrite, sync=plan.sync)
+    except StorageError:
+        pending.discard()
+        raise
+
+
+def _create(directory: int, name: str, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(name, flags, 0o666, dir_fd=directory), "wb") as file:  # noqa: PTH123 a descriptor
+        file.write(content)

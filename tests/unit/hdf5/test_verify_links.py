@@ -1,0 +1,98 @@
+"""A master that does not lead to its files never gets its final name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from jfwriter.errors import StorageError
+from jfwriter.hdf5 import master_file, virtual_datasets
+from jfwriter.hdf5.master_links import check_links
+from jfwriter.session.orders import Outcome
+from tests.support.writer_run import Run
+
+MakeRun = Callable[..., Run]
+
+
+def linked(folder: Path, names: list[str], n_rows: int = 4) -> str:
+    path = folder / "m.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_group("/entry/data")
+        for number, name in enumerate(names, start=1):
+            data[f"data_{number:06d}"] = h5py.ExternalLink(name, "/entry/data/data")
+            with h5py.File(folder / name, "w") as source:
+                source["/entry/data/data"] = np.zeros((n_rows, 2, 2), "u2")
+    return str(path)
+
+
+def test_links_to_all_files_of_the_run(tmp_path: Path) -> None:
+    names = [f"d{number}.h5" for number in range(40)]
+    path = linked(tmp_path, names)
+    check_links(path, "m.h5", dict.fromkeys(names, 4), 40)
+    check_links(path, "m.h5", {"d3.h5": 4}, 40)
+    with pytest.raises(StorageError, match=r"m\.h5: finds 4 images in d0\.h5, which has 5"):
+        check_links(path, "m.h5", dict.fromkeys(names, 5), 40)
+    with pytest.raises(StorageError, match=r"refers to 40 data files of 41"):
+        check_links(path, "m.h5", {}, 41)
+    with pytest.raises(StorageError, match=r"refers to 40 data files of 40, not to e\.h5"):
+        check_links(path, "m.h5", {"e.h5": 4}, 40)
+    (tmp_path / "d39.h5").unlink()
+    with pytest.raises(StorageError, match=r"cannot read m\.h5 back"):
+        check_links(path, "m.h5", dict.fromkeys(names, 4), 40)
+
+
+@pytest.mark.parametrize("file_format", [1, 2])
+def test_a_wrong_name_in_the_master_fails_the_run(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, file_format: int
+) -> None:
+    real = master_file.fields.external_link
+    monkeypatch.setattr(
+        master_file.fields, "external_link", lambda g, name, file, path: real(g, name, f"x{file}", path)
+    )
+    monkeypatch.setattr(virtual_datasets, "_source_name", lambda name: f"x{name}".encode())
+    run = make_run(file_format=file_format)
+    run.write(0, 1, 2, 3, 4)
+    report = run.finish(5)
+    assert report.outcome is Outcome.FAILED
+    assert "refers to 2 data files of 2, not to scan1_data_000001.h5" in report.reasons[0]
+    assert run.names() == ["scan1_data_000001.h5", "scan1_data_000002.h5"]
+
+
+@pytest.mark.parametrize("file_format", [1, 2])
+def test_names_with_a_percent_sign_are_found(make_run: MakeRun, file_format: int) -> None:
+    run = make_run(file_format=file_format, file_prefix="50%b%%s")
+    run.write(0, 1, 2, 3, 4)
+    assert run.finish(5).outcome is Outcome.COMPLETE
+
+
+def test_a_file_cut_off_after_it_was_published(make_run: MakeRun) -> None:
+    run = make_run(file_format=2)
+    run.write(0, 1, 2, 3)
+    run.writer.close_file(0)
+    run.write(4)
+    path = run.root / "scan1_data_000001.h5"
+    os.truncate(path, path.stat().st_size - 1)
+    report = run.finish(5)
+    assert report.outcome is Outcome.INCOMPLETE
+    assert report.by_status == {"written": 1, "file_gone": 4}
+    assert report.missing == ((0, 3),)
+
+
+def test_a_master_that_is_not_as_written_is_told(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(file_format=2)
+    run.write(0)
+    real = run.writer._write_master
+
+    def cut(*arguments: object) -> None:
+        real(*arguments)  # type: ignore[arg-type]
+        os.truncate(run.root / "scan1_master.h5", 100)
+
+    monkeypatch.setattr(run.writer, "_write_master", cut)
+    report = run.finish(1)
+    assert report.outcome is Outcome.FAILED
+    assert report.reasons[0].startswith("read_back: scan1_master.h5 has 100 bytes, not ")
