@@ -13,7 +13,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -64,21 +63,20 @@ load_u64 = _make_load(I64)
 """load_u64(array, offset) -> int64, reads 8 bytes, little-endian"""
 
 
-@intrinsic
-def prefetch(_typing: Any, array: Any, _offset: Any) -> Any:
-    """prefetch(array, offset): bring the byte's cache line near, and the address translation of its page.
-
-    Reads nothing and may lie outside of the array.
-    """
-
+def _prefetch(_typing: Any, array: Any, _offset: Any) -> Any:
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        type_ = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
-        function = cgutils.get_or_insert_function(builder.module, type_, "llvm.prefetch.p0i8")
         pointer = address(context, builder, signature.args[0], *arguments)
+        type_ = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], type_)
         builder.call(function, [pointer, I32(0), I32(3), I32(1)])  # to read; keep it; data
         return context.get_dummy_value()
 
     return (types.void(array, types.int64), generate) if is_bytes(array) else None
+
+
+prefetch: Any = intrinsic(_prefetch)
+"""prefetch(array, offset): bring the byte's cache line near, and the address translation of its page. Reads
+nothing, and may lie outside of the array."""
 
 
 def _make_copy(n_bytes: int) -> Any:
