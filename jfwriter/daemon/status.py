@@ -258,7 +258,7 @@ class Status:
     """Images below the highest one so far that are neither written nor waiting; null where other writers may
     have them."""
     missing: list[tuple[int, int]]
-    """The first 100 ranges of them, of the last four million images; at most a second old."""
+    """The first 100 ranges of them, of the last million images; at most a second old."""
     images_dropped: dict[str, int]
     """Images that came and were not written, by reason."""
     performance_MBs: float  # noqa: N815 the name that existing scripts read

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from jfwriter.errors import StorageError
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.verify import REASON, n_rows_of, opened
-
-MAX_OPENED = 16
-"""Data files that are opened through a master that is checked."""
 
 
 def check_links(path: str, name: str, files: Mapping[str, int], n_files: int) -> None:
     """The master at `path`, to be called `name`, finds its images in the published data files.
 
     `files`: base name -> rows of those of this writer; `n_files` that the run has in all. Every link or
-    virtual source must name a file of the run; some of them (`_some`) are looked for beside the master, as
-    its readers do. Raises StorageError as `check_extents`.
+    virtual source must name a file of the run; the first and the last are looked for beside the master, as
+    its readers do (each was read back when it was closed; opening thousands once more would take seconds).
+    Raises StorageError as `check_extents`.
     """
     found: dict[str, int] = {}
     with storage_faults(f"cannot read {name} back"):
@@ -27,7 +25,7 @@ def check_links(path: str, name: str, files: Mapping[str, int], n_files: int) ->
                 named = [source.file_name.replace("%%", "%") for source in data["data"].virtual_sources()]
             else:
                 named = [data.get(link, getlink=True).filename for link in data]
-        for data_file in _some(named):
+        for data_file in dict.fromkeys((*named[:1], *named[-1:])):
             if data_file in files:
                 with opened(f"{path.rpartition('/')[0]}/{data_file}") as source:
                     found[data_file] = n_rows_of(source, "/entry/data/data")
@@ -39,9 +37,3 @@ def check_links(path: str, name: str, files: Mapping[str, int], n_files: int) ->
         if n_rows != files[data_file]:
             text = f"{name}: finds {n_rows} images in {data_file}, which has {files[data_file]}"
             raise StorageError(REASON, text)
-
-
-def _some(names: Sequence[str]) -> list[str]:
-    """The first, the last and some between: opening thousands of files once more would take seconds."""
-    step = max(1, len(names) // MAX_OPENED)
-    return [*names[::step], *names[-1:]]

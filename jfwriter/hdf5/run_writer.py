@@ -350,6 +350,10 @@ class RunWriter:
         if self._files is None:
             return order
         odd = self._statuses(order, self._n_images(order)).unexplained()
+        if not odd:
+            return order
+        # Whatever the sender left out on purpose, nobody has accounted for these.
+        order = replace(order, gaps_are_wanted=False)
         return with_missing(order, with_images((*order.missing, *odd), ()))
 
     def _statuses(self, order: FinishRun, n_images: int) -> ImageStatuses:

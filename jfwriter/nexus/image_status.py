@@ -19,15 +19,17 @@ Block = Callable[[int, int], npt.NDArray[np.uint8]]
 
 
 def image_status(detector: h5py.Group, n_images: int, block: Block, numbers: Mapping[str, int]) -> None:
-    """`detectorSpecific/image_status` u1 [n_images], in chunks and deflated: long stretches are alike.
+    """`detectorSpecific/image_status` u1 [n_images]; in a long run chunked and deflated: stretches are alike.
 
     `block(start, stop)` gives the values of the images start ... stop - 1, `numbers` name -> value. The
     attributes `flag_values` and `flag_meanings` name them (CF Conventions 1.11, section 3.5).
     """
     group = fields.collection(detector, "detectorSpecific")
-    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    creation.set_chunk((min(n_images, CHUNK_ROWS),))
-    creation.set_deflate(_DEFLATE_LEVEL)
+    creation = None
+    if n_images > CHUNK_ROWS:
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_chunk((CHUNK_ROWS,))
+        creation.set_deflate(_DEFLATE_LEVEL)
     stored = fields.new_dataset(group, "image_status", fields.file_type("u1"), (n_images,), creation)
     dataset = h5py.Dataset(stored)
     for start in range(0, n_images, _BLOCK):

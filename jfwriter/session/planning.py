@@ -16,6 +16,7 @@ PIXEL_TYPES: dict[str, np.dtype[np.generic]] = {
 }
 """Pixel types that the file layout knows, by the name that `image_dtype` uses."""
 
+MAX_CHUNK_BYTES = 2**32 - 1
 MAX_IMAGE_SIZE = 2**31 - 1
 """The module's `data_size` is a 4-byte integer (`docs/reference/layout.md`)."""
 
@@ -36,6 +37,8 @@ def make_plan(start: StartMessage, settings: Settings, serial: int, received_at:
     format_ = FileFormat.NoFileWritten if place is None else _format(start, settings)
     if format_ is FileFormat.NXmxIntegrated:
         _check_integrated(start, settings, only_writer)
+    shape, dtype = _shape(start, limits), _dtype(start)
+    _check_chunk(start, shape, dtype)
     return RunPlan(
         serial=serial,
         start=start,
@@ -45,8 +48,8 @@ def make_plan(start: StartMessage, settings: Settings, serial: int, received_at:
         basename=basename,
         images_per_file=_images_per_file(start, settings, format_),
         n_images_planned=_n_images_planned(start, limits),
-        shape=_shape(start, limits),
-        dtype=_dtype(start),
+        shape=shape,
+        dtype=dtype,
         channels=_channels(start, limits),
         overwrite=bool(start.overwrite),
         write_master=format_.has_master and (_writes_master(start) or format_ is FileFormat.NXmxIntegrated),
@@ -149,6 +152,17 @@ def _dtype(start: StartMessage) -> np.dtype[np.generic] | None:
             f"image_dtype {start.image_dtype[:40]!r}: expected one of {', '.join(PIXEL_TYPES)}",
         )
     return dtype
+
+
+def _check_chunk(start: StartMessage, shape: tuple[int, int], dtype: np.dtype[np.generic] | None) -> None:
+    """An image is one chunk, and HDF5 keeps the size of a chunk in 32 bits."""
+    item_bytes = 1 if dtype is None else dtype.itemsize
+    if shape[0] * shape[1] * item_bytes > MAX_CHUNK_BYTES:
+        raise RunRefused(
+            "image_size",
+            f"image_size_x {start.image_size_x} x image_size_y {start.image_size_y} of {item_bytes} bytes: "
+            f"expected at most {MAX_CHUNK_BYTES} bytes in an image, the largest chunk of HDF5",
+        )
 
 
 def _channels(start: StartMessage, limits: LimitSettings) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ Orders = tuple[Order, ...]
 RunMessage = ImageMessage | EndMessage | CalibrationMessage
 
 _REMEMBERED_SERIES = 8
-GAP_WINDOW = 4_000_000
+GAP_WINDOW = 1_000_000
 """Images that are searched for gaps while a run goes on."""
 
 
@@ -171,7 +171,7 @@ class Session:
         return run.ledger.n_seen - run.ledger.n_accepted if run.plan.only_writer else None
 
     def gaps_so_far(self) -> tuple[Range, ...]:
-        """Ranges of these images, of the last `GAP_WINDOW` of the run; about 1 ms per million images."""
+        """Ranges of these images, of the last `GAP_WINDOW` of the run; a few milliseconds."""
         if self._run is None:
             return ()
         ledger = self._run.ledger

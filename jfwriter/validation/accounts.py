@@ -167,7 +167,8 @@ def check_manifest(path: Path, master: h5py.File | None, n_images: int | None, r
         manifest = json.loads(path.read_bytes())
         files = [(str(file["name"]), int(file["size_bytes"])) for file in manifest["files"]]
         outcome, length = str(manifest["outcome"]), int(manifest["n_images"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        by_status = {str(word): int(n) for word, n in manifest["images_by_status"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         report.problem(Check.MANIFEST, path.name, f"is no manifest: {type(error).__name__}: {error}"[:200])
         return
     for name, size_bytes in files:
@@ -179,6 +180,8 @@ def check_manifest(path: Path, master: h5py.File | None, n_images: int | None, r
         text = f"says that the run has {length} images; the master says {n_images}"
         report.problem(Check.MANIFEST, path.name, text)
     said = None if master is None else safe.text_at(master, f"{DETECTOR_SPECIFIC}/outcome")
+    if master is not None and outcome == said:
+        _compare_statuses(path.name, master, by_status, report)
     if said is not None and outcome != said:
         # The manifest is written last: what went wrong after the master was closed stands only there.
         text = f"calls the run {outcome}; the master was written when it was still {said}"
@@ -186,6 +189,21 @@ def check_manifest(path: Path, master: h5py.File | None, n_images: int | None, r
             report.problem(Check.MANIFEST, path.name, text)
         else:
             report.note(Check.MANIFEST, path.name, text)
+
+
+def _compare_statuses(name: str, master: h5py.File, by_status: dict[str, int], report: Report) -> None:
+    status = safe.numbers_at(master, f"{DETECTOR_SPECIFIC}/image_status")
+    if status is None or status.dtype != np.uint8:
+        return
+    counts = np.bincount(status.ravel(), minlength=256)
+    found = {known.word: int(counts[known]) for known in ImageStatus if counts[known]}
+    if found != by_status:
+        text = f"counts {shown_counts(by_status)}; image_status of the master has {shown_counts(found)}"
+        report.problem(Check.MANIFEST, name, text)
+
+
+def shown_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {word}" for word, n in sorted(counts.items())[:20]) or "no images"
 
 
 def _listed_file(path: Path, name: str, size_bytes: int, report: Report) -> None:

@@ -107,7 +107,12 @@ def datasets_below(file: h5py.Group, limit: int = 100_000) -> list[tuple[str, h5
 
 
 def place_of(file: str, folders: Sequence[Path]) -> Path | str:
-    """Where a file of the run is; a text says why it is not opened."""
+    """Where a file of the run is; a text says why it is not opened.
+
+    `folders`: that of the master, and others that may be named by their absolute path.
+    """
+    if file.startswith("/") and Path(file).parent in folders[1:]:
+        file = Path(file).name
     if not file or file in {".", ".."} or file != Path(file).name:
         return "it is named with a directory; files outside the run's folder are not opened"
     for folder in folders:

@@ -145,6 +145,7 @@ def test_validate_compares_it(make_run: MakeRun) -> None:
         ({"files": [{"name": "gone.h5", "size_bytes": 1}]}, "gone.h5 is not there"),
         ({"files": [{"name": "scan1_master.h5", "size_bytes": 1}]}, "1 when the run was finished"),
         ({"files": 3}, "is no manifest"),
+        ({"images_by_status": {"written": 9}}, "counts 9 written; image_status of the master has 5 written"),
     ):
         path.write_text(json.dumps(good | change))
         assert any(expected in line for line in problems()), expected

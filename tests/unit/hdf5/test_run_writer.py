@@ -126,10 +126,11 @@ def test_abandon_publishes_nothing_and_keeps_the_images(
     assert report.by_status == {"never_came": 7, "run_failed": 3}
 
 
-def test_what_nobody_explains_is_missing_and_not_complete(make_run: MakeRun) -> None:
+@pytest.mark.parametrize("wanted", [False, True])
+def test_what_nobody_explains_is_missing_and_not_complete(make_run: MakeRun, wanted: bool) -> None:
     run = make_run(file_format=2)
     run.write(0, 1, 3)
-    report = run.finish(5)
+    report = run.finish(5, gaps_are_wanted=wanted)
     assert report.outcome is Outcome.INCOMPLETE
     assert report.missing == ((2, 2), (4, 4))
     assert report.reasons == ("2 images missing: 2, 4",)

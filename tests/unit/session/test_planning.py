@@ -178,3 +178,14 @@ def test_several_writers_cannot_share_one_file(
     with pytest.raises(RunRefused, match="NXmxIntegrated") as caught:
         plan(n_writers, file_format=3, **fields)
     assert caught.value.reason == "format"
+
+
+def test_an_image_larger_than_a_chunk_may_be_is_refused_at_the_start() -> None:
+    wide = messages.settings(limits={"max_image_pixels": 2**40})
+    large: dict[str, Any] = {"image_size_x": 2**16, "image_size_y": 2**14, "image_dtype": "uint32"}
+    with pytest.raises(
+        RunRefused, match=r"image_size_x 65536 x image_size_y 16384 of 4 bytes: .* HDF5"
+    ) as caught:
+        make_plan(messages.start(**large), wide, 1, 0.0)
+    assert caught.value.reason == "image_size"
+    assert make_plan(messages.start(**(large | {"image_dtype": "uint16"})), wide, 1, 0.0).dtype == "uint16"

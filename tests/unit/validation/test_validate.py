@@ -270,6 +270,24 @@ def test_an_array_with_too_few_rows(folder: Path) -> None:
     assert any("/entry/MX/strongPixels has shape (2,); expected" in line for line in problems(folder))
 
 
+def test_a_file_in_another_directory_may_be_named_by_its_path(vds: Path, tmp_path: Path) -> None:
+    other = tmp_path / "second"
+    other.mkdir()
+    (vds / "run_data_000002.h5").rename(other / "run_data_000002.h5")
+    with h5py.File(master(vds), "r+") as file:
+        shape, dtype = file[DATA].shape, file[DATA].dtype
+        del file[DATA]
+        layout = h5py.VirtualLayout(shape, dtype)
+        names = ("run_data_000001.h5", str(other / "run_data_000002.h5"), "run_data_000003.h5")
+        for first, name in zip((0, 4, 8), names, strict=True):
+            n_rows = min(4, shape[0] - first)
+            layout[first : first + n_rows] = h5py.VirtualSource(name, DATA, (n_rows, *shape[1:]))
+        file.create_virtual_dataset(DATA, layout)
+    assert any("is named with a directory" in line for line in problems(vds))
+    assert not any("is named with a directory" in line for line in problems(vds, also=(other,)))
+    assert checked(vds, also=(other,)).n_chunks == 10
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../run_data_000001.h5", "sub/run_data_000001.h5", "..", ""])
 def test_links_that_lead_out_are_not_followed(folder: Path, name: str) -> None:
     with h5py.File(master(folder), "r+") as file:
