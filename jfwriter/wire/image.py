@@ -96,7 +96,9 @@ ESSENTIAL: Final = {
 }
 
 
-def read_image(message: Mapping[object, object], limits: LimitSettings) -> ImageMessage:
+def read_image(
+    message: Mapping[object, object], limits: LimitSettings, source: memoryview | None = None
+) -> ImageMessage:
     """Raises ProtocolError where `series_id`, `image_id` or `data` is not usable."""
     problems = Problems()
     found = collect.flatten(message, limits, problems)
@@ -118,6 +120,7 @@ def read_image(message: Mapping[object, object], limits: LimitSettings) -> Image
             problems.add("user_data", mismatch)
     if problems.found:
         values["problems"] = tuple(problems.found)
+    values["source"] = source
     return _message(values)
 
 
