@@ -49,7 +49,7 @@ def _edges(settings: SpotsSettings, conditions: Conditions) -> Mask:
         has_bare_modules=conditions.has_bare_modules if wanted == "auto" else bool(wanted),
     )
     bits = (MODULE_EDGE if settings.mask_module_edges else 0) | (CHIP_EDGE if wanted else 0)
-    return ((found & bits) != 0).astype(np.uint8)
+    return np.asarray((found & bits) != 0, np.uint8)
 
 
 def _finder(prepared: PreparedSpots, max_spot_count: int) -> Compute:
