@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from jfwriter.kernels.geometry import Geometry
 from jfwriter.kernels.pixel_classes import Array, Mask, PixelRules, default_error_value, excluded_pixels
@@ -14,16 +15,20 @@ from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import StartMessage
 
 NO_SATURATION = (1 << 63) - 1
+WITH_LARGE_PIXELS = ("JUNGFRAU", "EIGER")
+"""Detectors whose bare modules have pixels of twice the size between their chips."""
 
 
 @dataclass(frozen=True)
 class Conditions:
     """Of one run. `geometry` is None and `why_no_geometry` says why where the start message tells too little.
 
-    Everything is only read after the run was prepared.
+    `pixel_mask` uint32 [y, x]. Everything is only read after the run was prepared.
     """
 
     shape: tuple[int, int]
+    pixel_mask: Array | None
+    has_bare_modules: bool
     excluded: Mask
     error_value: int | None
     saturation_value: int
@@ -50,14 +55,18 @@ class Conditions:
 def conditions_of(plan: RunPlan, warnings: list[str]) -> Conditions:
     """Unpacks the pixel mask: takes some hundredths of a second for a large detector."""
     start = plan.start
-    mask = None
+    mask: npt.NDArray[np.uint32] | None = None
     for name, payload in tuple(start.pixel_mask.items())[:1]:
-        mask = packed.unpacked(payload, f"pixel_mask {name!a}", plan.shape, np.uint32, warnings)
+        found = packed.unpacked(payload, f"pixel_mask {name!a}", plan.shape, np.uint32, warnings)
+        mask = None if found is None else found.astype(np.uint32, copy=False)
+    description = (start.detector_description or "").upper()
     geometry = geometry_of(start, plan.shape)
     known = isinstance(geometry, Geometry)
     return Conditions(
         shape=plan.shape,
-        excluded=excluded_pixels(None if mask is None else mask.astype(np.uint32, copy=False), plan.shape),
+        pixel_mask=mask,
+        has_bare_modules=any(name in description for name in WITH_LARGE_PIXELS),
+        excluded=excluded_pixels(mask, plan.shape),
         error_value=start.error_value,
         saturation_value=NO_SATURATION if start.saturation_value is None else start.saturation_value,
         geometry=geometry if isinstance(geometry, Geometry) else None,

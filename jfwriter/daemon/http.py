@@ -16,7 +16,6 @@ from aiohttp.http_exceptions import HttpProcessingError
 from jfwriter.daemon import metrics, page
 from jfwriter.daemon.http_access import SAFE_METHODS, Access
 from jfwriter.daemon.http_connections import Connections, max_connections
-from jfwriter.daemon.http_pace import MAX_WAIT_S, Pace
 from jfwriter.daemon.jsontext import dumps
 from jfwriter.daemon.openapi import description
 from jfwriter.daemon.status import ErrorReply, Health, LastRun, Status
@@ -28,6 +27,8 @@ SHUTDOWN_S = 1.0
 LINGER_S = 1.0
 """How long the rest of a body that nobody wants is read."""
 BACKLOG = 1024
+ACCEPTED_AT_ONCE = 8
+"""Connections, before the event loop looks at the images again."""
 MAX_LINE_BYTES = 8190
 MAX_HEADERS = 64
 SECURITY_HEADERS = {
@@ -105,7 +106,11 @@ class HttpServer:
         assert make is not None  # noqa: S101 set up
         self._gate.connections = Connections(make, self._gate.refused, max_connections())
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._gate.connections, sock=self._listener, backlog=BACKLOG)
+        self._server = await loop.create_server(
+            self._gate.connections, sock=self._listener, backlog=ACCEPTED_AT_ONCE
+        )
+        # asyncio takes as many in one go as its backlog is long, and the kernel's queue for the same.
+        self._listener.listen(BACKLOG)
 
     async def close(self) -> None:
         if self._server is not None:
@@ -176,8 +181,7 @@ class _Gate:
         self.refused = refused
         self.connections: Connections | None = None
         self._access = access
-        # Whoever reads, be it thousands at once, does not keep a cancellation waiting.
-        self._paces = {True: Pace(), False: Pace()}
+        self._turn = asyncio.Lock()
         self._log = WireLog(_log)
 
     @web.middleware
@@ -192,10 +196,11 @@ class _Gate:
                 self.connections.request_ends(transport)
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not await self._paces[request.method in SAFE_METHODS].turn():
-            self.refused["busy"] += 1
-            text = f"more is asked than is answered in {MAX_WAIT_S:.0f} s"
-            return _error(503, "busy", text, {"Retry-After": f"{MAX_WAIT_S:.0f}"})
+        if request.method in SAFE_METHODS:
+            # One in each round of the event loop, so that a crowd that reads keeps neither images nor a
+            # cancellation waiting. The lock lets them through as they came.
+            async with self._turn:
+                await asyncio.sleep(0)
         refused = self._access.refuse(request)
         if refused is not None:
             self.refused[refused.reason] += 1
