@@ -19,14 +19,16 @@ import numpy.typing as npt
 
 from benchmarks import _measure
 from benchmarks._stream import SIZES, compose, module_frames
+from jfwriter.compression import compress, decompress
 from jfwriter.kernels.azint import Azint, AzintPlan
 from jfwriter.kernels.azint_map import AzintSettings, make_azint_map
 from jfwriter.kernels.background import BackgroundEstimate
 from jfwriter.kernels.geometry import Geometry
 from jfwriter.kernels.pixel_classes import PixelRules
-from jfwriter.kernels.roi import Azimuthal, Box, Region, RoiSums, make_roi_map
+from jfwriter.kernels.roi import Azimuthal, Box, Circle, Region, RoiSums, make_roi_map
 from jfwriter.kernels.spots import SpotFinder, SpotSettings, prepare_spots
 from jfwriter.kernels.statistics import image_statistics
+from jfwriter.payload import Codec, Payload
 
 Call = Callable[[], object]
 PASS = "numpy.sum"
@@ -149,6 +151,35 @@ def background(on: Subject) -> Contest:
     return Contest(lambda: estimate.estimate(on.image), {})
 
 
+def everything(on: Subject) -> Contest:
+    """Unpacking (bitshuffle + LZ4), statistics, regions, background, integration with corrections, spots."""
+    height, width = on.image.shape
+    packed = memoryview(compress(on.image, Codec.BSLZ4))
+    payload = Payload(packed, Codec.BSLZ4, on.image.dtype, (height, width))
+    q_map = on.geometry.q_map()
+    regions: list[Region] = [Box(100, 400, 100, 400), Circle(width / 2, height / 2, 100), Azimuthal(1.6, 2.2)]
+    sums = RoiSums(on.rules, make_roi_map(regions, on.geometry, on.geometry.shape), len(regions))
+    estimate = BackgroundEstimate(on.rules, q_map)
+    settings = AzintSettings(0.1, None, 0.01, 1, True, 0.99, True)
+    plan = AzintPlan(make_azint_map(on.geometry, settings, on.rules), on.rules)
+    prepared = prepare_spots(SpotSettings(), on.rules, q_map)
+
+    def worker() -> Call:
+        pixels, azint_of, finder = np.empty_like(on.image), Azint(plan), SpotFinder(prepared, 250)
+
+        def call() -> None:
+            decompress(payload, pixels)
+            image_statistics(pixels, on.rules)
+            sums.integrate(pixels)
+            estimate.estimate(pixels)
+            azint_of.integrate(pixels)
+            finder.find(pixels)
+
+        return call
+
+    return Contest(worker(), {}, worker())
+
+
 def pyfai(on: Subject) -> Any:
     """pyFAI's integrator for the geometry, None where it is not installed."""
     try:
@@ -186,6 +217,7 @@ CONTESTS: Mapping[str, Callable[[Subject], Contest]] = {
     "spots": spots,
     "spots_adaptive": spots_adaptive,
     "background": background,
+    "everything": everything,
 }
 
 

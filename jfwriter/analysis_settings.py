@@ -86,6 +86,12 @@ class SpotsSettings(_WithMode):
     """Find the count threshold of each ring from the noise of each image."""
     false_pixels_per_frame: Annotated[float, Field(ge=1, le=100_000)] = 100.0
     """With the adaptive threshold: pixels per image that noise alone may make strong."""
+    mask_module_edges: bool = True
+    """Pixels that touch a gap (bit 0 of the pixel mask) take no part in spot finding."""
+    mask_chip_edges: bool = True
+    """Pixels of twice the size between the chips of bare JUNGFRAU and EIGER modules (images of 1024 columns
+    and 512 rows for each module), and interpolated pixels (bit 31 of the mask), take no part in spot
+    finding."""
 
     @pydantic.model_validator(mode="after")
     def _ordered(self) -> Self:

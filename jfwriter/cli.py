@@ -17,6 +17,7 @@ COMMANDS = {
     "validate": "says whether a finished run is whole, or what is wrong with it and where",
     "bench": "how fast a writer is on this machine and storage, and what it is bound by",
     "plot": "a picture of an image with its spots, rings and regions",
+    "recover": "final files of the runs that a crash has left",
     "keys": "makes a key pair for encrypted sockets, or a token for HTTP",
     "check-config": "says what a configuration file means, or what is wrong with it",
 }

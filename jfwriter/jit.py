@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from jfwriter.jit_cache import cached_in, directory_for
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -23,8 +29,12 @@ def kernel(*signatures: str) -> Callable[[F], F]:
     """
 
     def compile_(function: F) -> F:
+        directory = directory_for(function)
+        if directory is None:
+            return _compiled(function, signatures, cache=False)
         try:
-            return _compiled(function, signatures, cache=True)
+            with cached_in(directory):
+                return _compiled(function, signatures, cache=True)
         except OSError:
             pass
         except RuntimeError as error:
@@ -43,3 +53,24 @@ def helper(function: F) -> F:
 def inlined(function: F) -> F:
     """A helper of a few lines in an innermost loop: it is put into its callers before they are compiled."""
     return cast("F", numba.njit(nogil=True, inline="always")(function))
+
+
+def _borrow(_typing: Any, array: Any) -> Any:
+    if not isinstance(array, types.Array):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        new = cast("Any", make_array)(signature.return_type)(context, builder, value=args[0])
+        new.meminfo = ir.Constant(new.meminfo.type, None)
+        new.parent = ir.Constant(new.parent.type, None)
+        return new._getvalue()
+
+    return array(array), generate
+
+
+borrowed = cast("Callable[[Any], Any]", intrinsic(_borrow))
+"""The same array without a share in its memory, for the beginning of a kernel: `a = borrowed(a)`.
+
+The caller holds the memory while a kernel runs. Without this, each slice of an array (a row, a segment)
+counts a reference up and down with locked instructions, which takes longer than summing a hundred pixels.
+"""

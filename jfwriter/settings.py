@@ -98,6 +98,17 @@ class FilesSettings(Section):
         return template
 
 
+class JournalSettings(Section):
+    """What survives when the process is killed or the machine loses power: side files of the run in work."""
+
+    enabled: bool = True
+    """Keep a journal of each run beside its files; `jfwriter recover` makes files of what a crash leaves."""
+    sync_interval_s: Annotated[float, Field(ge=0.01, le=3600)] = 1.0
+    """Images are brought to disk so often while they are written. A power cut loses those of this time."""
+    recover_at_start: bool = False
+    """Recover the runs that a crash has left when the writer is started, in the background."""
+
+
 class MemorySettings(Section):
     """What the daemon may hold."""
 
@@ -154,6 +165,7 @@ class Settings(Section):
     input: InputSettings = InputSettings()
     files: FilesSettings = FilesSettings()
     analysis: AnalysisSettings = AnalysisSettings()
+    journal: JournalSettings = JournalSettings()
     republish: RepublishSettings = RepublishSettings()
     announce: AnnounceSettings = AnnounceSettings()
     curve: CurveSettings = CurveSettings()

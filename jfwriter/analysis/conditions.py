@@ -6,7 +6,9 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from jfwriter.kernels.edges import map_of_edges
 from jfwriter.kernels.geometry import Geometry
 from jfwriter.kernels.pixel_classes import Array, Mask, PixelRules, default_error_value, excluded_pixels
 from jfwriter.nexus import packed
@@ -14,16 +16,20 @@ from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import StartMessage
 
 NO_SATURATION = (1 << 63) - 1
+WITH_LARGE_PIXELS = ("JUNGFRAU", "EIGER")
+"""Detectors whose bare modules have pixels of twice the size between their chips."""
 
 
 @dataclass(frozen=True)
 class Conditions:
     """Of one run. `geometry` is None and `why_no_geometry` says why where the start message tells too little.
 
-    Everything is only read after the run was prepared.
+    `pixel_mask` uint32 [y, x]. Everything is only read after the run was prepared.
     """
 
     shape: tuple[int, int]
+    pixel_mask: Array | None
+    has_bare_modules: bool
     excluded: Mask
     error_value: int | None
     saturation_value: int
@@ -35,6 +41,11 @@ class Conditions:
         """float32 [y, x]. Found when it is first asked for: a run without spots, rings and background begins
         some tenths of a second earlier on a large detector."""
         return None if self.geometry is None else self.geometry.q_map()
+
+    @functools.cached_property
+    def edges(self) -> Mask:
+        """uint8 [y, x] as in kernels/edges.py. Found when it is first asked for, too."""
+        return map_of_edges(self.shape, self.pixel_mask, has_bare_modules=self.has_bare_modules)
 
     def rules(self, dtype: np.dtype[np.generic]) -> PixelRules:
         """Classes of pixels of this type; without an error value in the start message, that of the type."""
@@ -50,14 +61,18 @@ class Conditions:
 def conditions_of(plan: RunPlan, warnings: list[str]) -> Conditions:
     """Unpacks the pixel mask: takes some hundredths of a second for a large detector."""
     start = plan.start
-    mask = None
+    mask: npt.NDArray[np.uint32] | None = None
     for name, payload in tuple(start.pixel_mask.items())[:1]:
-        mask = packed.unpacked(payload, f"pixel_mask {name!a}", plan.shape, np.uint32, warnings)
+        found = packed.unpacked(payload, f"pixel_mask {name!a}", plan.shape, np.uint32, warnings)
+        mask = None if found is None else found.astype(np.uint32, copy=False)
+    description = (start.detector_description or "").upper()
     geometry = geometry_of(start, plan.shape)
     known = isinstance(geometry, Geometry)
     return Conditions(
         shape=plan.shape,
-        excluded=excluded_pixels(None if mask is None else mask.astype(np.uint32, copy=False), plan.shape),
+        pixel_mask=mask,
+        has_bare_modules=any(name in description for name in WITH_LARGE_PIXELS),
+        excluded=excluded_pixels(mask, plan.shape),
         error_value=start.error_value,
         saturation_value=NO_SATURATION if start.saturation_value is None else start.saturation_value,
         geometry=geometry if isinstance(geometry, Geometry) else None,

@@ -12,9 +12,12 @@ from jfwriter.analysis.conditions import Conditions
 from jfwriter.analysis.quantity import Compute, Fields
 from jfwriter.analysis.wishes import SPOTS
 from jfwriter.analysis_settings import SpotsSettings
+from jfwriter.kernels.edges import CHIP_EDGE, MODULE_EDGE
 from jfwriter.kernels.pixel_classes import Image, PixelRules
 from jfwriter.kernels.spots import PreparedSpots, SpotFinder, SpotSettings, prepare_spots
 from jfwriter.wire.messages import Spots, StartMessage
+
+MASKS = {"mask_module_edges": MODULE_EDGE, "mask_chip_edges": CHIP_EDGE}
 
 
 class FoundSpots:
@@ -23,7 +26,9 @@ class FoundSpots:
     name = SPOTS
 
     def __init__(self, settings: SpotsSettings, max_spot_count: int, conditions: Conditions) -> None:
-        self._settings = SpotSettings(**settings.model_dump(exclude={"mode"}))
+        self._settings = SpotSettings(**settings.model_dump(exclude={"mode", *MASKS}))
+        bits = sum(bit for name, bit in MASKS.items() if getattr(settings, name))
+        self._edges = (conditions.edges & np.uint8(bits)) != 0
         self._max_spot_count = max_spot_count
         self._q_recip_angstrom = conditions.q_recipA
 
@@ -31,7 +36,8 @@ class FoundSpots:
         return replace(start, max_spot_count=self._max_spot_count)
 
     def prepare(self, rules: PixelRules) -> Callable[[], Compute]:
-        prepared = prepare_spots(self._settings, rules, self._q_recip_angstrom)
+        excluded = np.ascontiguousarray(rules.excluded | self._edges)
+        prepared = prepare_spots(self._settings, replace(rules, excluded=excluded), self._q_recip_angstrom)
         return lambda: _finder(prepared, self._max_spot_count)
 
 

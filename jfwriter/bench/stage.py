@@ -47,9 +47,9 @@ class Stage:
             self.onward = str(self.bare.answer())
             self._sockets = {name: 1 + i for i, name in enumerate(self._settings)}
             for name, settings in self._settings.items():
+                # One after the other: what the first has to compile, the second finds in the cache.
                 self.writers[name] = stack.enter_context(self._writer(name, settings))
-            for name, writer in self.writers.items():
-                self._announced[name] = self._listen(stack, writer)
+                self._announced[name] = self._listen(stack, self.writers[name])
             self._stack = stack.pop_all()
         return self
 

@@ -45,7 +45,8 @@ def draw(result: BenchResult, output: Path) -> None:
     per_image = result.message_bytes / 1e9
     images = rates.secondary_yaxis("right", functions=(lambda y: y / per_image, lambda y: y * per_image))
     images.set_ylabel("images/s")
-    rates.legend(loc="lower center", ncols=2)
+    rates.margins(y=0.1)
+    rates.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, fontsize=9, frameon=False)
     found = result.finding
     rates.set_title(
         f"{result.place.directory} ({result.place.file_system}), {result.size} images"
@@ -80,4 +81,4 @@ def _shares(axes: Any, run: LongRun) -> None:
         axes.barh(0, share, left=left, color=colour, label=f"{name} {share:.0%}")
         left += share
     axes.set(xlim=(0, 1), yticks=[], xlabel="share of the writing thread's time")
-    axes.legend(loc="upper center", ncols=4, fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.5), ncols=4, fontsize=9, frameon=False)

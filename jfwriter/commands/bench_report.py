@@ -18,7 +18,7 @@ def lines(result: BenchResult) -> Iterator[str]:
     place = result.place
     yield (
         f"{place.directory} ({place.file_system}): {result.size} images of "
-        f"{result.message_bytes / 1e6:.2f} MB, {result.n_rounds} rounds of {result.n_images}; "
+        f"{result.message_bytes / 1e6:.2f} MB, rounds: {result.n_rounds} of {result.n_images}; "
         "median (quartiles)"
     )
     yield ""

@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     mpl.use("Agg")
     from jfwriter.reader.picture import read_picture
 
-    picture = read_picture(options.file, options.image)
+    picture = read_picture(options.file, options.image, follow=options.follow)
     output = options.output or Path(f"{options.file.stem}_{options.image:06d}.png")
     _draw(picture, output, options)
     print(printable(f"{output}: {picture.title}: {len(picture.spot_x)} spots"))
@@ -47,6 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("file", type=Path, metavar="FILE", help="master or data file")
     add("--image", type=_number, required=True, metavar="N",
         help="number of the image in the run, in a data file its row; from 0")  # fmt: skip
+    add("--follow", action="store_true",
+        help="read data files outside the directory of the master, too (default: refused)")  # fmt: skip
     add("-o", "--output", type=Path, metavar="PNG",
         help="picture to write (default: FILE_NNNNNN.png where you are)")  # fmt: skip
     add("--scale", choices=("log", "linear"), default="log", help="of the colours (default: log)")

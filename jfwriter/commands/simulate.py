@@ -147,6 +147,11 @@ def _print(
         print(f"left out {n_left_out} images, as asked")
     if n_lost:
         print(f"lost {n_lost} images that the writer did not take", file=sys.stderr)
+    print_answers(answers)
+
+
+def print_answers(answers: Sequence[Said]) -> None:
+    """What writers said of their runs, one line each. The names are from outside."""
     for answer in answers:
         verdict = "complete" if answer.get("ok") is True else "NOT complete"
         print(

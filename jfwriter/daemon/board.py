@@ -63,6 +63,8 @@ class Board:
         self.last_message_at = self.started_at
         self.last_files: deque[str] = deque(maxlen=10)
         self.last_run: LastRun | None = None
+        self.runs_to_recover: list[str] = []
+        """Journals, relative to the root, of runs that a crash or a failure has left."""
         self._last_image_id = -1
         self._n_steps_of_two = 0
 

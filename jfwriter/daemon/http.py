@@ -28,6 +28,8 @@ SHUTDOWN_S = 1.0
 LINGER_S = 1.0
 """How long the rest of a body that nobody wants is read."""
 BACKLOG = 1024
+ACCEPTED_AT_ONCE = 4
+"""Connections, before the event loop looks at the images again."""
 MAX_LINE_BYTES = 8190
 MAX_HEADERS = 64
 SECURITY_HEADERS = {
@@ -105,7 +107,11 @@ class HttpServer:
         assert make is not None  # noqa: S101 set up
         self._gate.connections = Connections(make, self._gate.refused, max_connections())
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._gate.connections, sock=self._listener, backlog=BACKLOG)
+        self._server = await loop.create_server(
+            self._gate.connections, sock=self._listener, backlog=ACCEPTED_AT_ONCE
+        )
+        # asyncio takes as many in one go as its backlog is long, and the kernel's queue for the same.
+        self._listener.listen(BACKLOG)
 
     async def close(self) -> None:
         if self._server is not None:

@@ -17,6 +17,7 @@ from jfwriter.daemon.assembly import assemble
 from jfwriter.daemon.control import Control
 from jfwriter.daemon.heartbeat import beat
 from jfwriter.daemon.http_access import Access
+from jfwriter.daemon.leftovers import Leftovers
 from jfwriter.daemon.memory import Allocator
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.reload import Reloader
@@ -73,6 +74,8 @@ async def _main(
     _start(parts, manager, allocator)
     if load is not None:
         parts.fatal.task(Reloader(load, parts, access).serve(hangup), "reload")
+    recover = settings.journal.recover_at_start
+    parts.fatal.task(Leftovers(root.path, parts.board, recover=recover).serve(), "leftovers")
     try:
         code = await _until_the_end(parts, signals, manager)
         await close(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from jfwriter.analysis.figures import RunFigures
@@ -20,6 +20,7 @@ from jfwriter.daemon.writer_events import (
 )
 from jfwriter.errors import FailRun, PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.losses import with_losses
+from jfwriter.journal.sync_count import SyncCount
 from jfwriter.session.orders import (
     ClosedFile,
     CloseFile,
@@ -37,6 +38,8 @@ from jfwriter.wire.messages import CalibrationMessage
 class RunFiles(Protocol):
     """The files of one run: what is needed of `hdf5.RunWriter`, whose docstrings count."""
 
+    @property
+    def synced(self) -> SyncCount: ...
     def open(self) -> None: ...
     def write_image(self, order: WriteImage) -> int: ...
     def write_calibration(self, message: CalibrationMessage) -> None: ...
@@ -59,6 +62,8 @@ class Progress:
     n_written: int = 0
     total_written: int = 0
     total_bytes: int = 0
+    synced: SyncCount = field(default_factory=SyncCount)
+    """Of the latest run."""
     figures: RunFigures | None = None
     """Of the latest run."""
     current: tuple[float, float] | None = None
@@ -94,6 +99,7 @@ class RunInWork:
         self._skipped: set[int] = set()
         """Accepted images that were not handed to the files because the run had failed."""
         progress.n_written = 0
+        progress.synced = self._files.synced
         progress.serial = plan.serial
 
     def open(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jfwriter.analysis.figures import FIGURES, WINDOW_IMAGES
 from jfwriter.daemon.identity import run_name, run_number
+from jfwriter.daemon.leftovers import offer
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.run_in_work import Progress
 from jfwriter.daemon.status import Analysis, State, Status
@@ -38,6 +39,7 @@ def status_of(parts: Parts) -> Status:
         socket_number=start.socket_number if start else None,
         format=board.plan.format.name if start and board.plan else None,
         nimages=n_written,
+        images_synced=progress.synced.n_images if progress.serial == board.serial else 0,
         images_expected=(start.number_of_images or None) if start else None,
         images_received=board.run_images_received,
         images_unexpected=session.n_unexpected,
@@ -54,6 +56,7 @@ def status_of(parts: Parts) -> Status:
         event_loop_lag_s=round(board.rates.max_lag_s, 4),
         files_closed=board.run_files_closed,
         last_files=list(board.last_files),
+        runs_to_recover=len(board.runs_to_recover),
         warnings=_warnings(parts, session, now),
         analysis=_analysis(parts),
         inputs=[source.status() for source in parts.puller.sources],
@@ -156,12 +159,17 @@ def _warnings(parts: Parts, session: SessionSnapshot, now: float) -> list[str]:
 
 
 def _storage_warnings(parts: Parts, now: float) -> list[str]:
-    found = [*parts.storage.notices_of(parts.board.serial)]
+    board, progress = parts.board, parts.writer.progress
+    found = [*parts.storage.notices_of(board.serial)]
     if parts.storage.second_problem:
         found.append(parts.storage.second_problem)
-    stall_s = stalled_s(parts.writer.progress, now)
+    if board.runs_to_recover:
+        found.append(offer(board.runs_to_recover))
+    stall_s = stalled_s(progress, now)
     if stall_s > STALL_WARNING_S:
         found.append(f"the storage has not answered for {stall_s:.0f} s")
+    if progress.synced.problem:
+        found.append(f"a crash would lose images of this run: {progress.synced.problem}")
     return found
 
 

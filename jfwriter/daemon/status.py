@@ -246,6 +246,8 @@ class Status:
     """`NXmxLegacy`, `NXmxVDS`, `NXmxIntegrated`, `NXmxOnlyData` or `NoFileWritten`."""
     nimages: int
     """Images written."""
+    images_synced: int
+    """Of these, images that the journal knows to be on the disk: no crash loses them."""
     images_expected: int | None
     """`number_of_images` of the start message."""
     images_received: int
@@ -279,6 +281,8 @@ class Status:
     """Data files that stand under their final names."""
     last_files: list[str]
     """The last ten files, newest first."""
+    runs_to_recover: int
+    """Runs that a crash or a failure has left below the root, for `jfwriter recover`."""
     warnings: list[str]
     """What a person should look at now."""
     analysis: Analysis

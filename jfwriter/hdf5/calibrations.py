@@ -36,4 +36,4 @@ class Calibrations:
             self._names.add(name)
             self._n_bytes += payload.data.nbytes
         if copies:
-            self.messages.append(replace(message, data=copies))
+            self.messages.append(replace(message, data=copies, source=None))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
@@ -18,8 +18,10 @@ import numpy.typing as npt
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.checksums import RowChecksums, checksum_path, write_checksums
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
+from jfwriter.hdf5.file_facts import ChannelFacts, DatasetFacts, FileFacts, originals
 from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, Scratch, fill_chunk
+from jfwriter.hdf5.journaling import open_journal
 from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.per_image_links import PER_IMAGE_GROUPS
 from jfwriter.hdf5.plugin import StoredDataset
@@ -27,10 +29,12 @@ from jfwriter.hdf5.plugin_set import PluginSet, Rows
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.verify import Counted, check_extents
+from jfwriter.journal.interface import Journal
 from jfwriter.nexus import fields, times
 from jfwriter.nexus.entry import entry
 from jfwriter.nexus.root import root
 from jfwriter.payload import Payload
+from jfwriter.session.orders import WriteImage
 from jfwriter.session.plan import FileFormat, RunPlan
 from jfwriter.software import SOFTWARE
 
@@ -45,6 +49,9 @@ class FileParts:
     directory: RunDirectory
     plugins: PluginSet
     scratch: Scratch
+    journal: Journal | None = None
+    original_numbers: Mapping[int, int] = field(default_factory=dict)
+    """image_id -> number before image rejection, of the images that were written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,15 @@ class DataFile:
     All methods raise StorageError where the file cannot be created, extended, written or closed.
     """
 
-    def __init__(self, parts: FileParts, file_index: int, formats: Mapping[str, ImageFormat]) -> None:
+    def __init__(
+        self,
+        parts: FileParts,
+        file_index: int,
+        formats: Mapping[str, ImageFormat],
+        *,
+        for_images: bool = True,
+    ) -> None:
+        """`for_images` False: none will come."""
         plan = parts.plan
         self.file_index = file_index
         self.name = plan.data_file_name(file_index)
@@ -92,6 +107,8 @@ class DataFile:
                 )
             capacity = plan.images_per_file or plan.n_images_planned or 0
             self._rows = parts.plugins.open_file(group, capacity) if formats else None
+            journal = parts.journal if for_images else None
+            self._journal = open_journal(journal, file_index, self._pending, formats)
         except BaseException:
             self._force_close()
             self._pending.discard()
@@ -151,14 +168,20 @@ class DataFile:
             text = f"{self.name}, row {row}: channels {list(channels)}, expected {list(self._images)}"
             raise PayloadError("wrong_channel", text)
         n_bytes = 0
+        stored = None if self._journal is None else self._journal.begin()
         for name, images in self._images.items():
             try:
-                n_bytes += images.write(row, channels[name])
+                n_bytes += images.write(row, channels[name], stored)
             except PayloadError:
                 self._take_back(row)
                 raise
         self._image_bytes += n_bytes
         return n_bytes
+
+    def enter(self, order: WriteImage) -> None:
+        """Into the journal, if there is one: the image that was written last."""
+        if self._journal is not None:
+            self._journal.enter(order, self._images)
 
     def append_rows(self, row: int, rows: Rows) -> None:
         """Store the per-image quantities of the image at `row`."""
@@ -209,8 +232,26 @@ class DataFile:
         counted = Counted(self._filled.n_rows, paths, image_paths, self._least_chunks)
         check_extents(self._pending.path, self.name, counted)
 
+    def facts(self, original_numbers: Mapping[int, int]) -> FileFacts:
+        """What the sealed file holds. `original_numbers`: of the images of the run."""
+        assert self._filled is not None  # noqa: S101 `fill` comes first
+        main = next(iter(self._images.values()), None)
+        return FileFacts(
+            file_index=self.file_index,
+            n_rows=self._filled.n_rows,
+            n_written=self._filled.n_written,
+            size_bytes=self._pending.size_bytes(),
+            rows=() if main is None else tuple(main.ranges()),
+            channels=tuple(ChannelFacts.of(name, images.format) for name, images in self._images.items()),
+            datasets=tuple(DatasetFacts.of(stored) for stored in self._filled.datasets),
+            image_groups=self._filled.image_groups,
+            original_numbers=originals(original_numbers, self.image_ids()),
+        )
+
     def publish(self) -> int:
         """Give the sealed file its final name; returns its size in bytes."""
+        if self._journal is not None:
+            (self._journal.settle if self._plan.sync else self._journal.check)()
         return self._pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
 
     def abandon(self, *, storage_works: bool) -> str | None:

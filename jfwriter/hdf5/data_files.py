@@ -10,6 +10,7 @@ from typing import TypeAlias
 from jfwriter.compression.filters import filter_for
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
+from jfwriter.hdf5.file_facts import FileFacts, to_json
 from jfwriter.hdf5.image_dataset import ImageFormat
 from jfwriter.hdf5.master_file import UNKNOWN_PIXELS
 from jfwriter.hdf5.plugin import StoredDataset
@@ -86,6 +87,29 @@ class DataFiles:
     def n_open(self) -> int:
         return len(self._open)
 
+    def restore(self, facts: FileFacts) -> ClosedFile:
+        """Take a file for closed that stands under its final name since an earlier life of the run.
+
+        Raises ValueError or TypeError for facts that are none.
+        """
+        name = self._plan.data_file_name(facts.file_index)
+        self.formats = self.formats or facts.formats()
+        self._closed.add(facts.file_index)
+        first = facts.file_index * self._plan.images_per_file
+        for low, high in facts.rows:
+            for row in range(low, high + 1):
+                self.written.add(first + row)
+        self.sizes_bytes[name] = facts.size_bytes
+        self.n_published += facts.n_written
+        filled = FilledRows(facts.n_rows, facts.n_written, facts.stored(), facts.image_groups)
+        self._remember(facts.file_index, filled)
+        shown = self._parts.directory.relative(name)
+        return ClosedFile(shown, facts.file_index, facts.n_rows, facts.n_written, facts.size_bytes)
+
+    def leave(self, file_index: int) -> None:
+        """A file stands under its final name that is not this writer's to touch."""
+        self._closed.add(file_index)
+
     def for_image(self, order: WriteImage) -> DataFile:
         """The file of an image, opened if need be. Raises PayloadError if it is closed."""
         file = self._open.pop(order.file_index, None)
@@ -118,7 +142,12 @@ class DataFiles:
         if before_seal is not None:
             before_seal(file, filled)
         file.seal()
+        journal = self._parts.journal
+        if journal is not None:
+            journal.closing(to_json(file.facts(self._parts.original_numbers)))
         size_bytes = file.publish()
+        if journal is not None:
+            journal.closed(file_index)
         del self._open[file_index]
         self._closed.add(file_index)
         self.sizes_bytes[file.name] = size_bytes
@@ -151,7 +180,7 @@ class DataFiles:
     def open_empty(self, file_index: int, *, with_images: bool = True) -> None:
         """Open a file of which no image came; `with_images` False: nor will it have a row."""
         formats = self.formats or self._unseen_formats()
-        self._open[file_index] = self._new(file_index, formats if with_images else {})
+        self._open[file_index] = self._new(file_index, formats if with_images else {}, for_images=False)
 
     def close_as_they_are(self) -> None:
         """After a failure: publish the files that can be closed with the images they hold. Raises nothing;
@@ -165,10 +194,12 @@ class DataFiles:
         """Close all without publishing; returns the temporary names of those that hold images."""
         kept = []
         while self._open:
-            _, file = self._open.popitem()
+            file_index, file = self._open.popitem()
             name = file.abandon(storage_works=storage_works)
             if name is not None:
                 kept.append(name)
+            elif self._parts.journal is not None:
+                self._parts.journal.drop_file(file_index)
         return kept
 
     def unpublished(self) -> Iterator[int]:
@@ -188,13 +219,13 @@ class DataFiles:
             self.formats = formats
         return file
 
-    def _new(self, file_index: int, formats: Formats) -> DataFile:
+    def _new(self, file_index: int, formats: Formats, *, for_images: bool = True) -> DataFile:
         name = self._plan.data_file_name(file_index)
         if not self._plan.overwrite and self._parts.directory.exists(name):
             shown = self._parts.directory.relative(name)
             text = f"{shown} exists already; choose another file_prefix or send overwrite"
             raise StorageError("exists", text)
-        return DataFile(self._parts, file_index, formats)
+        return DataFile(self._parts, file_index, formats, for_images=for_images)
 
     def _close_longest_waiting(self) -> None:
         last = max(self._open)

@@ -6,7 +6,8 @@ codec: neggia and durin ignore the filter mask and take every chunk for what the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,6 +38,9 @@ BLOCK_ROWS = 1 << 16
 
 LAST_IMAGE_NR = (1 << 31) - 1
 """Largest value of the 32-bit attributes `image_nr_low` and `image_nr_high`."""
+
+
+StoredAs = Callable[[memoryview | bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +113,21 @@ class ImageDataset:
         """Does `row` hold an image?"""
         return row in self._written
 
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """Rows that hold an image, as ranges with both ends included."""
+        rows = self._written.indices(self.end_row)
+        ends = np.flatnonzero(np.diff(rows, prepend=-2, append=-2) != 1).tolist() if rows.size else []
+        for first, stop in itertools.pairwise(ends):
+            yield int(rows[first]), int(rows[stop - 1])
+
     def written_rows(self) -> npt.NDArray[np.bool_]:
         """Which rows hold an image. [end_row]"""
         return self._written.block(0, self.end_row)
 
-    def write(self, row: int, payload: Payload) -> int:
+    def write(self, row: int, payload: Payload, stored: StoredAs | None = None) -> int:
         """Store an image, whose framing was checked, at `row`; returns the bytes stored.
+
+        `stored` is called with the chunk that is then in the file.
 
         The bytes go to the file as they are, without a copy, unless codec or byte order are not the
         dataset's: then they are packed anew. Raises PayloadError (image skipped) if shape or pixel type are
@@ -126,10 +139,17 @@ class ImageDataset:
         if row >= self._n_rows:
             self._set_extent((row // STEP_ROWS + 1) * STEP_ROWS)
         n_bytes = self._write_chunk(row, data)
+        if stored is not None:
+            stored(data)
         self.n_written += row not in self._written
         self._written.add(row)
         self.end_row = max(self.end_row, row + 1)
         return n_bytes
+
+    def place(self, row: int) -> int:
+        """Offset of the chunk of `row` in the file: a walk over all chunks. Raises StorageError."""
+        with storage_faults(f"cannot find row {row} of {self._label}"):
+            return int(self._id.get_chunk_info_by_coord((row, 0, 0)).byte_offset)
 
     def erase(self, row: int) -> None:
         """Take the image at `row` back: fill values take its place. Raises StorageError."""

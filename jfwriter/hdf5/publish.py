@@ -14,7 +14,7 @@ import secrets
 import stat
 
 from jfwriter.errors import StorageError
-from jfwriter.hdf5.faults import storage_error
+from jfwriter.hdf5.faults import storage_error, storage_faults
 from jfwriter.hdf5.run_directory import RunDirectory
 
 _RENAME_NOREPLACE = 1
@@ -31,6 +31,16 @@ class PendingFile:
         self.name = name
         self.temporary_name = f"{name}.{secrets.token_hex(8)}.tmp"
         self._directory = directory
+
+    @property
+    def directory(self) -> RunDirectory:
+        return self._directory
+
+    def size_bytes(self) -> int:
+        """Size of the closed file. Raises StorageError."""
+        with storage_faults(f"cannot look at {self.name}"):
+            status = os.stat(self.temporary_name, dir_fd=self._directory.descriptor, follow_symlinks=False)
+            return status.st_size
 
     @property
     def path(self) -> str:

@@ -190,7 +190,7 @@ class RunDirectory:
         except OSError as error:
             raise _refused(error, _shown(plan.directory)) from None
         for name in present:
-            index = _data_file_index(plan, name)
+            index = data_file_index(plan, name)
             if index is not None and plan.is_own_file(index) and (n_files is None or index < n_files):
                 yield name
 
@@ -258,7 +258,8 @@ def _check_access(descriptor: int, plan: RunPlan) -> None:
     raise RunRefused("no_permission", f"directory {_shown(plan.directory)}: no permission to write there")
 
 
-def _data_file_index(plan: RunPlan, name: str) -> int | None:
+def data_file_index(plan: RunPlan, name: str) -> int | None:
+    """Index of the data file of the run that is called `name`; None if none is."""
     digits = name.removeprefix(f"{plan.basename}_data_").removesuffix(".h5")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 18) or int(digits) == 0:
         return None

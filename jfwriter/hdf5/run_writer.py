@@ -17,6 +17,7 @@ from jfwriter.hdf5.checksums import promised_checksums
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import LATE, DataFiles
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
+from jfwriter.hdf5.file_facts import FileFacts
 from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.image_dataset import Scratch
 from jfwriter.hdf5.image_statuses import ImageStatuses, n_in_files
@@ -36,6 +37,9 @@ from jfwriter.hdf5.run_ranges import with_images
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.storage import Storage
 from jfwriter.hdf5.verify import check_master
+from jfwriter.journal.interface import Journal
+from jfwriter.journal.run_journal import RunJournal
+from jfwriter.journal.sync_count import SyncCount
 from jfwriter.payload import Codec
 from jfwriter.session.ledger import Bits
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, Outcome, RunReport, WriteImage
@@ -73,6 +77,9 @@ class RunWriter:
         self._on_closed = on_closed
         self._directory: RunDirectory | None = None
         self._files: DataFiles | None = None
+        self._journal: Journal | None = None
+        self.synced = SyncCount()
+        """Images that are known to be on the disk."""
         self._reserve: Reserve | None = None
         self._calibrations = Calibrations()
         self._original_numbers = OriginalNumbers()
@@ -100,9 +107,40 @@ class RunWriter:
             self._storage = _storage(self._settings)
         self._directory = self._storage.open_directory(self._plan)
         self._reserve = Reserve(self._directory.descriptor, self._storage.expected_bytes(self._plan))
-        parts = FileParts(self._plan, self._directory, self._plugins, Scratch())
+        self._journal = RunJournal.open(self._plan, self._settings, self._directory.descriptor, self.synced)
+        self._files = self._data_files(self._directory)
+
+    def resume(
+        self,
+        directory: RunDirectory,
+        published: Sequence[FileFacts],
+        journal: Journal,
+        untold: Sequence[int] = (),
+    ) -> None:
+        """Instead of `open`: go on with a run of which the files `published` stand in `directory` already,
+        and the files `untold`, of which nothing more is known than their indices.
+
+        The directory is the writer's from now on.
+        """
+        self._directory = directory
+        self._journal = journal
+        self._files = self._data_files(directory)
+        for index in untold:
+            self._files.leave(index)
+        for facts in published:
+            self._losses.published.append(self._files.restore(facts))
+            if self._plan.write_master:
+                for image_id, number in facts.original_numbers:
+                    self._original_numbers.add(image_id, number)
+            first = facts.file_index * self._plan.images_per_file
+            self._n_seen = max([self._n_seen, *(first + last + 1 for _, last in facts.rows)])
+
+    def _data_files(self, directory: RunDirectory) -> DataFiles:
+        parts = FileParts(
+            self._plan, directory, self._plugins, Scratch(), self._journal, self._original_numbers
+        )
         raw_codec = Codec(self._settings.files.compress_raw_images)
-        self._files = DataFiles(parts, raw_codec, self._file_closed)
+        return DataFiles(parts, raw_codec, self._file_closed)
 
     def write_image(self, order: WriteImage) -> int:
         """Store an image, whose framing was checked, and its quantities; returns the payload bytes stored.
@@ -127,6 +165,8 @@ class RunWriter:
         """Keep a copy of the packed images for the master, if this writer makes it."""
         if self._files is not None and self._plan.write_master:
             self._calibrations.add(message)
+            if self._journal is not None:
+                self._journal.calibration(message)
 
     def close_file(self, file_index: int) -> None:
         """A data file is full: check, publish and tell of it. Raises StorageError."""
@@ -145,6 +185,8 @@ class RunWriter:
         Never raises StorageError: a run that cannot be finished is abandoned and reported as failed, and so
         is one that has failed before.
         """
+        if self._journal is not None:
+            self._journal.ends(order.end)
         if self._files is not None and self._failure is None:
             try:
                 self._finish_files(self._files, order)
@@ -178,21 +220,31 @@ class RunWriter:
                 _log.warning(
                     "%s: what was written of an unfinished file stays in %s", self._plan.prefix, name
                 )
+        if self._journal is not None:
+            self._journal.end(keep=self._leaves_raw_material())
+            self._journal = None
         if self._reserve is not None:
             self._reserve.release()
         self._directory.close()
         self._directory = None
 
+    def _leaves_raw_material(self) -> bool:
+        """Whether a recovery could make files that are lacking now."""
+        if self._is_finished:
+            return False
+        return bool(self._losses.abandoned or (self._losses.published and self._plan.write_master))
+
     def _file_closed(self, file: ClosedFile) -> None:
         self._losses.published.append(file)
-        assert self._storage is not None  # noqa: S101 opened with the files
-        self._storage.compression.learn(file.n_written * raw_image_bytes(self._plan), file.size_bytes)
+        if self._storage is not None:
+            self._storage.compression.learn(file.n_written * raw_image_bytes(self._plan), file.size_bytes)
         self._on_closed(file)
 
     def _store(self, files: DataFiles, order: WriteImage) -> int:
         image = order.image
         file = files.for_image(order)
         n_bytes = file.write(order.row, image.channels)
+        file.enter(order)
         self._losses.lost.discard(image.image_id)
         self._n_seen = max(self._n_seen, image.image_id + 1)
         if image.original_image_id is not None and self._plan.write_master:
@@ -246,6 +298,8 @@ class RunWriter:
             check_master(pending.path, name, n_images, has_images=has_images)
             rows = {base_name(file): file.n_rows for file in self._losses.kept}
             check_links(pending.path, name, rows, self._plan.n_files(n_images))
+            if self._journal is not None:
+                self._journal.master(pending.temporary_name, pending.size_bytes())
         except BaseException:
             pending.discard()
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from jfwriter.kernels.pixel_classes import Array, Mask
@@ -15,6 +17,38 @@ ROW_STEP = 8
 
 MIN_SAMPLE = 500
 """Pixels in those rows; a ring with fewer is joined with the next one outwards."""
+
+SEGMENT = 128
+"""Pixels of a row that are looked at together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rings:
+    """`number` uint8 [y, x] is that of `number_rings`. `spans` uint8 [y, segments, 3] are the first and last
+    ring in each segment of a row, (1, 0) without any, and whether all its pixels that are not masked belong
+    to one ring."""
+
+    number: Mask
+    spans: Mask
+
+
+def with_spans(number: Mask, excluded: Mask) -> Rings:
+    """`number` of `number_rings`; `excluded` uint8 [y, x] is 1 at masked pixels."""
+    height, width = number.shape
+    n = -(-width // SEGMENT)
+
+    def in_segments(values: Array, filling: int) -> Array:
+        padded = np.full((height, n * SEGMENT), filling, np.uint8)
+        padded[:, :width] = values
+        return padded.reshape(height, n, SEGMENT)
+
+    rings = in_segments(number, NO_RING)
+    outside = rings == NO_RING
+    first, last = rings.min(axis=2), np.where(outside, 0, rings).max(axis=2)
+    whole = (first == last) & (~outside | (in_segments(excluded, 1) != 0)).all(axis=2)
+    none = first == NO_RING
+    first, last = np.where(none, 1, first), np.where(none, 0, last)
+    return Rings(number, np.ascontiguousarray(np.stack([first, last, whole], axis=2), np.uint8))
 
 
 def number_rings(q_recipA: Array | None, looked_at: Array) -> Mask:  # noqa: N803 unit

@@ -9,10 +9,10 @@ import numpy as np
 
 from jfwriter.kernels.components import HIGHEST, N_PIXELS, Components
 from jfwriter.kernels.ice_rings import near_ice_ring
-from jfwriter.kernels.pixel_classes import Array, Image, Mask, PixelRules
+from jfwriter.kernels.pixel_classes import Array, Image, PixelRules
 from jfwriter.kernels.resolution import resolution_estimate_angstrom
 from jfwriter.kernels.ring_noise import RingNoise
-from jfwriter.kernels.rings import number_rings
+from jfwriter.kernels.rings import Rings, number_rings, with_spans
 from jfwriter.kernels.spot_background import frame_means
 from jfwriter.kernels.spot_centres import measure
 from jfwriter.kernels.strong_pixels import StrongPixels
@@ -67,14 +67,14 @@ class FoundSpots:
 class PreparedSpots:
     """What all workers of a run share and only read: made by `prepare_spots`.
 
-    `q_recipA` float32 [y, x], or [0, 0] where it is not known; `rings` uint8 [y, x]; `thresholds` float64
+    `q_recipA` float32 [y, x], or [0, 0] where it is not known; `thresholds` float64
     [1], used unless they are adaptive.
     """
 
     settings: SpotSettings
     rules: PixelRules
     q_recipA: Array  # noqa: N815 unit
-    rings: Mask
+    rings: Rings
     thresholds: Array
 
 
@@ -92,7 +92,7 @@ def prepare_spots(settings: SpotSettings, rules: PixelRules, q_recipA: Array | N
     rings = number_rings(q_recipA if settings.adaptive_threshold else None, looked_at)
     thresholds = np.array([settings.photon_count_threshold], np.float64)
     q_map = np.empty((0, 0), np.float32) if q_recipA is None else np.ascontiguousarray(q_recipA, np.float32)
-    return PreparedSpots(settings, rules, q_map, rings, thresholds)
+    return PreparedSpots(settings, rules, q_map, with_spans(rings, rules.excluded), thresholds)
 
 
 class SpotFinder:
@@ -104,7 +104,7 @@ class SpotFinder:
         self._strong = StrongPixels(prepared.rules.excluded)
         self._components = Components(self._strong.capacity)
         self._backgrounds = np.empty(self._strong.capacity, np.float64)
-        self._noise = RingNoise(prepared.rings) if prepared.settings.adaptive_threshold else None
+        self._noise = RingNoise(prepared.rings.number) if prepared.settings.adaptive_threshold else None
 
     def find(self, image: Image) -> FoundSpots:
         """The spots of `image` [y, x]: int8 to uint32 or float32, C-contiguous, in the machine's byte order.

@@ -9,7 +9,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from jfwriter.reader.fields import TROUBLE, attribute_of, dataset_at, short, vector_of
+from jfwriter.reader import guard
+from jfwriter.reader.fields import attribute_of, short, vector_of
+from jfwriter.reader.nodes import TROUBLE, dataset_at
 from jfwriter.reader.stored import stored_codec
 
 IMAGES = "/entry/data/data"
@@ -41,7 +43,7 @@ class Contents:
 def read_contents(path: Path) -> Contents | str:
     """Look into a file; a text says why that was impossible."""
     try:
-        with h5py.File(path, "r") as file:
+        with guard.open_file(path) as file:
             return contents_of(file, path)
     except TROUBLE as error:
         return f"{path.name}: {_why(path, error)}"

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-TROUBLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError)
-"""What h5py raises for damaged, odd or missing content."""
-
-Node: TypeAlias = h5py.Group | h5py.Dataset
-
-_MAX_LINKS = 8
+from jfwriter.reader import guard
+from jfwriter.reader.nodes import TROUBLE, dataset_at
 
 
 def short(error: BaseException) -> str:
@@ -22,39 +17,11 @@ def short(error: BaseException) -> str:
     return str(error).strip("'\"")[:200] or type(error).__name__
 
 
-def find(root: h5py.Group, path: str, depth: int = 0) -> Node | None:
-    """The object at an absolute path, without following links into other files."""
-    node: Node = root
-    parts = [part for part in path.split("/") if part]
-    for i, part in enumerate(parts):
-        if not isinstance(node, h5py.Group):
-            return None
-        try:
-            link = node.get(part, getlink=True)
-            if isinstance(link, h5py.SoftLink):
-                if depth >= _MAX_LINKS:
-                    return None
-                target = link.path if link.path.startswith("/") else f"{node.name}/{link.path}"
-                return find(root, "/".join([target, *parts[i + 1 :]]), depth + 1)
-            if not isinstance(link, h5py.HardLink):
-                return None
-            node = node[part]
-        except TROUBLE:
-            return None
-    return node
-
-
-def dataset_at(root: h5py.Group, path: str) -> h5py.Dataset | None:
-    """The data set at `path`, None if there is none."""
-    node = find(root, path)
-    return node if isinstance(node, h5py.Dataset) else None
-
-
 def text_of(root: h5py.Group, path: str) -> str | None:
     """A scalar text."""
     dataset = dataset_at(root, path)
     try:
-        value = None if dataset is None or dataset.shape not in {(), (1,)} else dataset[()]
+        value = None if dataset is None or dataset.shape not in {(), (1,)} else _read(dataset)
         if isinstance(value, np.ndarray):
             value = value[0]
     except TROUBLE:
@@ -70,7 +37,7 @@ def float_of(root: h5py.Group, path: str) -> float | None:
     try:
         if dataset is None or dataset.size != 1 or dataset.dtype.kind not in "iuf":
             return None
-        value = float(np.asarray(dataset[()]).reshape(()))
+        value = float(np.asarray(_read(dataset)).reshape(()))
     except TROUBLE:
         return None
     return value if math.isfinite(value) else None
@@ -79,10 +46,10 @@ def float_of(root: h5py.Group, path: str) -> float | None:
 def integer_of(root: h5py.Group, path: str) -> int | None:
     """A scalar integer."""
     dataset = dataset_at(root, path)
-    if dataset is None or dataset.dtype.kind not in "iu":
+    if dataset is None or dataset.size != 1 or dataset.dtype.kind not in "iu":
         return None
     try:
-        return int(np.asarray(dataset[()]).reshape(()))
+        return int(np.asarray(_read(dataset)).reshape(()))
     except TROUBLE:
         return None
 
@@ -93,7 +60,7 @@ def vector_of(root: h5py.Group, path: str, n_max: int) -> npt.NDArray[np.generic
     if dataset is None or dataset.ndim != 1 or dataset.dtype.kind not in "iuf" or dataset.size > n_max:
         return None
     try:
-        return np.asarray(dataset[()])
+        return np.asarray(_read(dataset))
     except TROUBLE:
         return None
 
@@ -105,3 +72,8 @@ def attribute_of(dataset: h5py.Dataset, name: str) -> int | None:
         return None if value is None else int(np.asarray(value).reshape(()))
     except TROUBLE:
         return None
+
+
+def _read(dataset: h5py.Dataset) -> object:
+    guard.check(dataset)
+    return dataset[()]

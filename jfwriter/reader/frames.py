@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.errors import StorageUnavailable, UsageError
+from jfwriter.reader import guard
 from jfwriter.reader.fields import short
+from jfwriter.reader.nodes import find
 from jfwriter.reader.stored import stored_codec
 
 
@@ -24,8 +26,8 @@ class FrameFile:
     def __init__(self, path: Path, name: str) -> None:
         self._name = f"{path}:{name}"
         try:
-            self._file = h5py.File(path, "r")
-        except OSError as error:
+            self._file = guard.open_file(path)
+        except (OSError, guard.Unsafe) as error:
             raise StorageUnavailable(f"{path}: cannot be opened as HDF5: {short(error)}") from error
         try:
             self._dataset = self._find(name)
@@ -40,8 +42,9 @@ class FrameFile:
     def pixels(self, number: int) -> npt.NDArray[np.generic]:
         """Image `number` in native byte order. [y, x]. Raises StorageUnavailable if it cannot be read."""
         try:
+            guard.check(self._dataset, number if self._dataset.ndim == 3 else None)
             image = self._dataset[number] if self._dataset.ndim == 3 else self._dataset[()]
-        except (OSError, IndexError) as error:
+        except (OSError, IndexError, ValueError, MemoryError) as error:
             raise StorageUnavailable(f"{self._name}: image {number}: {short(error)}") from error
         return np.asarray(image, self.dtype)
 
@@ -67,10 +70,11 @@ class FrameFile:
         self.close()
 
     def _find(self, name: str) -> h5py.Dataset:
-        try:
-            dataset = self._file[name]
-        except (KeyError, OSError, ValueError) as error:
-            raise UsageError(f"{self._name}: no such data set: {short(error)}") from error
+        dataset = find(self._file, name)
+        if dataset is None:
+            raise UsageError(
+                f"{self._name}: no such data set in this file (links to others are not followed)"
+            )
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim not in {2, 3} or 0 in dataset.shape:
             raise UsageError(f"{self._name}: expected images [n, y, x] or [y, x], got {dataset}")
         if dataset.dtype.kind not in "iuf":

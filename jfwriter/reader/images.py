@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from jfwriter.compression import filters  # noqa: F401 registers the HDF5 filters
 from jfwriter.errors import StorageUnavailable
+from jfwriter.reader import guard
 from jfwriter.reader.contents import IMAGES
-from jfwriter.reader.fields import TROUBLE, short
+from jfwriter.reader.fields import short
+from jfwriter.reader.nodes import TROUBLE, Node, find
 from jfwriter.reader.outcome import RunOutcome, read_outcome
 
 
@@ -25,16 +27,19 @@ class RunImages:
     Raises StorageUnavailable if the file is no master or cannot be read. Belongs to one thread.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, follow: bool = False) -> None:
+        """`follow`: read also what the master refers to outside its directory."""
         self._path = Path(path)
+        self._follow = follow
+        self._others: list[h5py.File] = []
         try:
-            self._file = h5py.File(self._path, "r")
-        except OSError as error:
+            self._file = guard.open_file(self._path)
+        except (OSError, guard.Unsafe) as error:
             raise StorageUnavailable(f"{path}: cannot be read: {short(error)}") from error
         try:
             self._datasets = self._open()
         except TROUBLE as error:
-            self._file.close()
+            self.close()
             raise StorageUnavailable(f"{path}: its images cannot be read: {short(error)}") from error
         self._ends = list(accumulate(len(dataset) for dataset in self._datasets))
 
@@ -45,6 +50,7 @@ class RunImages:
         """Pixels [y, x] of an image. Raises StorageUnavailable if it is not there or cannot be read."""
         dataset, row = self.place(image_id)
         try:
+            guard.check(dataset, row, follow=self._follow)
             return np.asarray(dataset[row])
         except TROUBLE as error:
             raise StorageUnavailable(f"{self._path}: image {image_id}: {short(error)}") from error
@@ -65,7 +71,8 @@ class RunImages:
         return self._datasets[which], image_id - (self._ends[which - 1] if which else 0)
 
     def close(self) -> None:
-        self._file.close()
+        for file in (*self._others, self._file):
+            file.close()
 
     def __enter__(self) -> RunImages:
         return self
@@ -76,7 +83,24 @@ class RunImages:
         self.close()
 
     def _open(self) -> list[h5py.Dataset]:
-        if IMAGES in self._file:
-            return [self._file[IMAGES]]
-        group = self._file["/entry/data"]
-        return [group[name] for name in sorted(group) if name.startswith("data_")]
+        images = find(self._file, IMAGES)
+        if images is not None:
+            return [_stack(images, IMAGES)]
+        group = find(self._file, "/entry/data")
+        if not isinstance(group, h5py.Group):
+            raise KeyError("no group /entry/data")
+        return [self._linked(group, name) for name in sorted(group) if name.startswith("data_")]
+
+    def _linked(self, group: h5py.Group, name: str) -> h5py.Dataset:
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.ExternalLink):
+            return _stack(find(self._file, f"/entry/data/{name}"), name)
+        file = guard.open_beside(self._path, link.filename, follow=self._follow)
+        self._others.append(file)
+        return _stack(find(file, link.path), f"{link.filename}: {link.path}")
+
+
+def _stack(node: Node | None, what: str) -> h5py.Dataset:
+    if not isinstance(node, h5py.Dataset) or node.ndim != 3:
+        raise KeyError(f"no images [n, y, x] at {what}")
+    return node

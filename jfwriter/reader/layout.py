@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import h5py
 
 from jfwriter.reader.contents import DETECTOR_SPECIFIC, IMAGES
-from jfwriter.reader.fields import TROUBLE, dataset_at, find, integer_of, short
+from jfwriter.reader.fields import integer_of, short
+from jfwriter.reader.nodes import TROUBLE, dataset_at, find
 
 MAX_FILES = 100_000
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.reader.contents import DETECTOR_SPECIFIC, MAX_IMAGES
-from jfwriter.reader.fields import TROUBLE, dataset_at, text_of, vector_of
+from jfwriter.reader.fields import text_of, vector_of
+from jfwriter.reader.nodes import TROUBLE, dataset_at
 
 _NO_STATUSES = np.zeros(0, np.uint8)
 

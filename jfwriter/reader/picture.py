@@ -15,8 +15,10 @@ import numpy.typing as npt
 from jfwriter.errors import StorageUnavailable
 from jfwriter.kernels.geometry import Geometry
 from jfwriter.nexus import pixel_types
-from jfwriter.reader.fields import TROUBLE, dataset_at, float_of, integer_of, short
+from jfwriter.reader import guard
+from jfwriter.reader.fields import float_of, integer_of, short
 from jfwriter.reader.images import RunImages
+from jfwriter.reader.nodes import TROUBLE, dataset_at
 
 DETECTOR = "/entry/instrument/detector"
 Array = npt.NDArray[np.generic]
@@ -37,14 +39,14 @@ class Picture:
     geometry: Geometry | None
 
 
-def read_picture(path: Path, image_id: int) -> Picture:
+def read_picture(path: Path, image_id: int, *, follow: bool = False) -> Picture:
     """Image `image_id` of a master of any layout, or row `image_id` of a data file.
 
     A data file says nothing of mask and geometry: they are taken from its master, if that lies beside it.
-    Raises StorageUnavailable.
+    `follow`: read also what the master refers to outside its directory. Raises StorageUnavailable.
     """
     try:
-        with RunImages(path) as images:
+        with RunImages(path, follow=follow) as images:
             pixels = images.image(image_id)
             dataset, row = images.place(image_id)
             with _description(path) as master:
@@ -60,7 +62,7 @@ def _description(path: Path) -> Iterator[h5py.File | None]:
     if not master.exists():
         yield None
         return
-    with h5py.File(master, "r") as file:
+    with guard.open_file(master) as file:
         yield file
 
 
@@ -74,6 +76,7 @@ def _picture(title: str, pixels: Array, file: h5py.File, row: int, master: h5py.
     if master is not None:
         mask = dataset_at(master, f"{DETECTOR}/pixel_mask")
         if mask is not None and mask.shape == pixels.shape and mask.dtype.kind in "iu":
+            guard.check(mask)
             masked |= (mask[()] & 0xFFFF) != 0
         regions = _regions(master, (height, width))
         geometry = _geometry(master, (height, width))
@@ -95,14 +98,19 @@ def _spots(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """x, y and whether they lie on ice rings, [n]."""
     counts = dataset_at(file, "/entry/MX/nPeaks")
-    n_spots = 0 if counts is None or counts.ndim != 1 or row >= len(counts) else int(counts[row])
-    columns = []
+    n_spots = 0
+    if counts is not None and counts.ndim == 1 and row < len(counts):
+        guard.check(counts, row)
+        n_spots = int(counts[row])
+    columns: list[npt.NDArray[np.float64] | None] = []
     for name in ("peakXPosRaw", "peakYPosRaw", "peakIceRingRes"):
         dataset = dataset_at(file, f"/entry/MX/{name}")
         fits = dataset is not None and dataset.ndim == 2 and row < len(dataset)
-        columns.append(
-            np.asarray(dataset[row, :n_spots], np.float64) if fits and dataset is not None else None
-        )
+        if fits and dataset is not None:
+            guard.check(dataset, row)
+            columns.append(np.asarray(dataset[row, :n_spots], np.float64))
+        else:
+            columns.append(None)
     x, y, ice_ring = columns
     if x is None or y is None:
         return np.empty(0), np.empty(0), np.empty(0, np.bool_)
@@ -113,6 +121,7 @@ def _regions(master: h5py.File, shape: tuple[int, int]) -> dict[str, npt.NDArray
     roi_map = dataset_at(master, "/entry/roi_defs/roi_map")
     if roi_map is None or roi_map.shape != shape or roi_map.dtype.kind not in "iu":
         return {}
+    guard.check(roi_map)
     bits = roi_map[()]
     regions = {}
     for name in master["/entry/roi_defs"]:

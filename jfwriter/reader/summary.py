@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from jfwriter.reader import guard
 from jfwriter.reader.contents import (
     DETECTOR_SPECIFIC,
     MAX_IMAGES,
@@ -24,8 +25,9 @@ from jfwriter.reader.contents import (
     contents_of,
     read_contents,
 )
-from jfwriter.reader.fields import TROUBLE, dataset_at, float_of, short, text_of, vector_of
+from jfwriter.reader.fields import float_of, short, text_of, vector_of
 from jfwriter.reader.layout import RunLayout, SourceFile, read_layout
+from jfwriter.reader.nodes import TROUBLE, dataset_at
 from jfwriter.reader.outcome import read_outcome
 
 Range = tuple[int, int]
@@ -95,7 +97,7 @@ def summarize(path: str | Path) -> RunSummary:
     """Summary of the run with this master (or of a single data file). Never raises for what a file holds."""
     path = Path(path)
     try:
-        with h5py.File(path, "r") as file:
+        with guard.open_file(path) as file:
             return _summarize(file, path)
     except TROUBLE as error:
         why = "not there" if not path.exists() else f"cannot be read: {short(error)}"
@@ -142,10 +144,12 @@ def _summarize(file: h5py.File, path: Path) -> RunSummary:
 
 def _read_source(source: SourceFile, directory: Path, problems: list[str]) -> _Piece:
     """Open a data file that the master names, if it lies beside it."""
-    if not source.name or source.name != Path(source.name).name:
-        problems.append(f"data file {source.name!r} lies outside the directory of the master: not opened")
+    try:
+        place = guard.beside(directory / "master", source.name)
+    except (OSError, ValueError) as error:
+        problems.append(str(error))
         return _Piece(source, None)
-    return _piece(source, read_contents(directory / source.name), problems)
+    return _piece(source, read_contents(place), problems)
 
 
 def _piece(source: SourceFile, contents: Contents | str, problems: list[str]) -> _Piece:

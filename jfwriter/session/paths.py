@@ -15,8 +15,9 @@ MAX_PATH_BYTES = 4095
 """PATH_MAX of Linux without the closing NUL."""
 MAX_DEPTH = 64
 """Sub-directories of one prefix. Nobody sorts runs so deep; a hostile prefix could ask for two thousand."""
-LONGEST_TAIL = "_data_000000001.h5.0123456789abcdef.tmp"
-"""The longest that follows the basename: nine digits for the data file, then the temporary suffix."""
+LONGEST_TAIL = "_data_000000001.h5.0123456789abcdef.tmp.journal"
+"""The longest that follows the basename: nine digits for the data file, then the temporary suffix and that
+of the journal."""
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 

@@ -18,7 +18,8 @@ from jfwriter.compression import check_framing, decompress
 from jfwriter.compression.checksum import crc32
 from jfwriter.errors import PayloadError
 from jfwriter.payload import Payload
-from jfwriter.reader.fields import TROUBLE, short
+from jfwriter.reader.fields import short
+from jfwriter.reader.nodes import TROUBLE
 from jfwriter.reader.stored import stored_codec
 from jfwriter.validation.findings import Check, Report
 

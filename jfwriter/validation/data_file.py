@@ -10,8 +10,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from jfwriter.reader import guard
 from jfwriter.reader.contents import DETECTOR_SPECIFIC, IMAGES, MAX_IMAGES
-from jfwriter.reader.fields import TROUBLE, attribute_of, dataset_at, short
+from jfwriter.reader.fields import attribute_of, short
+from jfwriter.reader.nodes import TROUBLE, dataset_at
 from jfwriter.reader.stored import stored_codec
 from jfwriter.validation import safe
 from jfwriter.validation.chunks import ImageRows, check_chunks, size_of
@@ -57,7 +59,7 @@ def check_file(
 ) -> FileFacts | None:
     """Open a data file and look at everything in it; None if there are no images to speak of."""
     try:
-        with h5py.File(path, "r", locking="best-effort") as file:
+        with guard.open_file(path) as file:
             report.n_files += 1
             return check_images(file, path, expected, report, deep=deep, progress=progress)
     except TROUBLE as error:

@@ -14,7 +14,8 @@ from pathlib import Path
 import h5py
 
 from jfwriter.reader.contents import IMAGES
-from jfwriter.reader.fields import TROUBLE, dataset_at, find, short
+from jfwriter.reader.fields import short
+from jfwriter.reader.nodes import TROUBLE, dataset_at, find
 from jfwriter.validation.findings import Check, Report
 
 MAX_SOURCES = 100_000

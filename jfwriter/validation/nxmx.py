@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from jfwriter.reader.contents import DETECTOR_SPECIFIC
-from jfwriter.reader.fields import dataset_at, find
+from jfwriter.reader.nodes import dataset_at, find
 from jfwriter.session.plausibility import Axis, Facts, implausible
 from jfwriter.validation import safe
 from jfwriter.validation.findings import Check, Report

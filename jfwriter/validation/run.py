@@ -10,8 +10,10 @@ import h5py
 import numpy as np
 
 from jfwriter.compression import filters  # noqa: F401 registers the HDF5 filters
+from jfwriter.reader import guard
 from jfwriter.reader.contents import DETECTOR_SPECIFIC, IMAGES
-from jfwriter.reader.fields import TROUBLE, attribute_of, dataset_at, short
+from jfwriter.reader.fields import attribute_of, short
+from jfwriter.reader.nodes import TROUBLE, dataset_at
 from jfwriter.validation import safe
 from jfwriter.validation.accounts import (
     Mask,
@@ -54,7 +56,7 @@ def check_run(target: Target, options: Options) -> Report:
     master = target.master
     if master.exists():
         try:
-            with h5py.File(master, "r", locking="best-effort") as file:
+            with guard.open_file(master) as file:
                 report.n_files += 1
                 facts = _with_master(file, target, options, report)
                 n_images = report.n_images
@@ -77,7 +79,7 @@ def check_run(target: Target, options: Options) -> Report:
 def _alone(path: Path, options: Options, report: Report) -> None:
     """A single file that the user named: a data file, or one of any name."""
     try:
-        with h5py.File(path, "r", locking="best-effort") as file:
+        with guard.open_file(path) as file:
             report.n_files += 1
             report.format = read_master(file, path.name, report).format
             first = _first_image(file)
@@ -231,7 +233,7 @@ def _data_files_alone(target: Target, options: Options, report: Report) -> None:
         previous = number
         path = target.folder / name
         try:
-            with h5py.File(path, "r", locking="best-effort") as file:
+            with guard.open_file(path) as file:
                 at = at if facts else _first_image(file)
         except TROUBLE:
             pass  # said below

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from jfwriter.reader.fields import TROUBLE, dataset_at
+from jfwriter.reader.nodes import TROUBLE, dataset_at
 
 SAFE_FILTERS = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32})
 MAX_BYTES = 1 << 30

@@ -14,7 +14,7 @@ from jfwriter.wire.messages import Message, UnknownMessage
 from jfwriter.wire.mismatch import describe
 from jfwriter.wire.start import read_start
 
-_READERS: Final[Mapping[str, Callable[[Mapping[object, object], LimitSettings], Message]]] = {
+_READERS: Final[Mapping[str, Callable[[Mapping[object, object], LimitSettings, memoryview], Message]]] = {
     "start": read_start,
     "image": read_image,
     "end": read_end,
@@ -44,7 +44,9 @@ def decode(buffer: bytes | memoryview, limits: LimitSettings) -> Message:
     if not isinstance(kind, str):
         raise ProtocolError("bad_field", f"field 'type': expected text, got {describe(kind)}")
     reader = _READERS.get(kind)
-    return UnknownMessage(type=kind[:_MAX_TYPE]) if reader is None else reader(item, limits)
+    if reader is None:
+        return UnknownMessage(type=kind[:_MAX_TYPE])
+    return reader(item, limits, memoryview(buffer).toreadonly())
 
 
 def claims_to_be_start(buffer: bytes | memoryview) -> bool:

@@ -59,16 +59,20 @@ _SERIES: Final = {"series_id": "an unsigned integer"}
 METADATA_FIELDS: Final[Mapping[str, Converter]] = {"series_id": fields.uint63}
 
 
-def read_end(message: Mapping[object, object], limits: LimitSettings) -> EndMessage:
+def read_end(
+    message: Mapping[object, object], limits: LimitSettings, source: memoryview | None = None
+) -> EndMessage:
     """Raises ProtocolError where `series_id` is not usable."""
     problems = Problems()
     found = collect.flatten(message, limits, problems)
     values = collect.convert(found, END_FIELDS, limits, problems)
     collect.require("end", _SERIES, values, problems)
-    return EndMessage(**values, problems=tuple(problems.found))  # type: ignore[arg-type]
+    return EndMessage(**values, problems=tuple(problems.found), source=source)  # type: ignore[arg-type]
 
 
-def read_calibration(message: Mapping[object, object], limits: LimitSettings) -> CalibrationMessage:
+def read_calibration(
+    message: Mapping[object, object], limits: LimitSettings, source: memoryview | None = None
+) -> CalibrationMessage:
     """Raises ProtocolError where `series_id` is not usable or `data` is no map; a wrong image is left out."""
     problems = Problems()
     found = collect.flatten(message, limits, problems)
@@ -78,7 +82,7 @@ def read_calibration(message: Mapping[object, object], limits: LimitSettings) ->
     except Mismatch as mismatch:
         problems.add("data", mismatch)
     collect.require("calibration", {**_SERIES, "data": "a map of images"}, values, problems)
-    return CalibrationMessage(**values, problems=tuple(problems.found))  # type: ignore[arg-type]
+    return CalibrationMessage(**values, problems=tuple(problems.found), source=source)  # type: ignore[arg-type]
 
 
 def _calibration_images(value: object, limits: LimitSettings, problems: Problems) -> dict[str, Payload]:
@@ -96,7 +100,9 @@ def _calibration_images(value: object, limits: LimitSettings, problems: Problems
     return images
 
 
-def read_metadata(message: Mapping[object, object], limits: LimitSettings) -> MetadataMessage:
+def read_metadata(
+    message: Mapping[object, object], limits: LimitSettings, _source: memoryview | None = None
+) -> MetadataMessage:
     """The batch itself is not decoded: `images` stays a table of bytes (`wire.item`)."""
     problems = Problems()
     found = collect.flatten(message, limits, problems)

@@ -96,7 +96,9 @@ ESSENTIAL: Final = {
 }
 
 
-def read_image(message: Mapping[object, object], limits: LimitSettings) -> ImageMessage:
+def read_image(
+    message: Mapping[object, object], limits: LimitSettings, source: memoryview | None = None
+) -> ImageMessage:
     """Raises ProtocolError where `series_id`, `image_id` or `data` is not usable."""
     problems = Problems()
     found = collect.flatten(message, limits, problems)
@@ -116,7 +118,7 @@ def read_image(message: Mapping[object, object], limits: LimitSettings) -> Image
             values["user_data"] = jsonlike.clean(found["user_data"], limits.max_nesting)
         except Mismatch as mismatch:
             problems.add("user_data", mismatch)
-    return ImageMessage(**values, problems=tuple(problems.found))  # type: ignore[arg-type]
+    return ImageMessage(**values, problems=tuple(problems.found), source=source)  # type: ignore[arg-type]
 
 
 def _expand_lattice_type(found: dict[str, object]) -> None:

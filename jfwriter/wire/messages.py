@@ -2,7 +2,8 @@
 
 Absent fields are `None`. Every value here has passed its converter (`wire.fields`): a number is finite
 unless its docstring says otherwise, and a field that came with a wrong type is absent and listed in
-`problems`. Only the fields without a default are essential: a message that lacks one is refused.
+`problems`. Only the fields without a default are essential: a message that lacks one is refused. `source` is
+the whole message as it came, a read-only view; None for a message that did not come from `decode`.
 """
 
 from __future__ import annotations
@@ -162,6 +163,7 @@ class StartMessage:
     user_data_text: str | None = None
 
     problems: tuple[FieldProblem, ...] = ()
+    source: memoryview | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +246,7 @@ class ImageMessage:
     image_scale_time: float | None = None
 
     problems: tuple[FieldProblem, ...] = ()
+    source: memoryview | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +273,7 @@ class EndMessage:
     cancelled: bool | None = None
 
     problems: tuple[FieldProblem, ...] = ()
+    source: memoryview | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +284,7 @@ class CalibrationMessage:
     data: Mapping[str, Payload]
     series_unique_id: str | None = None
     problems: tuple[FieldProblem, ...] = ()
+    source: memoryview | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -169,7 +169,9 @@ REQUESTS: Final = ("file_prefix", "images_per_file", "file_format", "user_data")
 are written than were asked for, or none."""
 
 
-def read_start(message: Mapping[object, object], limits: LimitSettings) -> StartMessage:
+def read_start(
+    message: Mapping[object, object], limits: LimitSettings, source: memoryview | None = None
+) -> StartMessage:
     """Raises ProtocolError where `series_id`, the image size or one of `REQUESTS` is not usable.
 
     Whether a format, a number or a pixel type is one that can be written is decided with the plan of the run.
@@ -191,7 +193,7 @@ def read_start(message: Mapping[object, object], limits: LimitSettings) -> Start
         )
         collect.refuse("start", problems.found[-1])
     start = _without_misfits(_with_derived(start), problems)
-    return replace(start, problems=tuple(problems.found))
+    return replace(start, problems=tuple(problems.found), source=source)
 
 
 def _name_single_values(found: dict[str, object]) -> None:

@@ -6,6 +6,7 @@ Each test ends with a run that is written whole, without a restart.
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ class Faulty:
 
     def clear(self) -> None:
         for path in self.service.root.iterdir():
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @pytest.fixture(scope="module")

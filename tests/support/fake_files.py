@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from jfwriter.errors import FailRun, PayloadError
 from jfwriter.hdf5.losses import with_losses
+from jfwriter.journal.sync_count import SyncCount
 from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, RunReport, WriteImage
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import CalibrationMessage
@@ -45,6 +46,7 @@ class FakeFiles:
         self._plan = plan
         self._on_closed = on_closed
         self._n_written = 0
+        self.synced = SyncCount()
         self._lost: list[int] = []
         self._failed: list[int] = []
 

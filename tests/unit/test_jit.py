@@ -33,9 +33,11 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 """
 
 
-def run(module: Path, *, cache_dir: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a file that holds a kernel; `HOME` is no directory, so that only `cache_dir` can be a cache."""
-    environment = {**os.environ, "HOME": os.devnull, "XDG_CACHE_HOME": os.devnull, "PYTHONPATH": str(ROOT)}
+def run(
+    module: Path, *, cache_dir: Path | None = None, home: str = os.devnull
+) -> subprocess.CompletedProcess[str]:
+    """Run a file that holds a kernel; `home` is no directory unless told, nor are there other caches."""
+    environment = {**os.environ, "HOME": home, "XDG_CACHE_HOME": home, "PYTHONPATH": str(ROOT)}
     environment.pop("NUMBA_CACHE_DIR", None)
     if cache_dir is not None:
         environment["NUMBA_CACHE_DIR"] = str(cache_dir)
@@ -68,6 +70,38 @@ def test_the_second_process_loads_from_the_cache(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert first.stdout.split()[::2] == ["20", "0"]
     assert second.stdout.split()[::2] == ["20", "1"]
+
+
+def test_a_read_only_installation_is_cached_in_the_home(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(MODULE)
+    (tmp_path / "__pycache__").write_text("")
+    first, second = (run(module, home=str(tmp_path / "home")) for _ in range(2))
+    assert first.stdout.split()[::2] == ["20", "0"], first.stderr
+    assert second.stdout.split()[::2] == ["20", "1"]
+    assert second.stdout.split()[1].startswith(str(tmp_path / "home" / "jfwriter"))
+
+
+def test_a_change_in_another_file_is_noticed(tmp_path: Path) -> None:
+    module, other = tmp_path / "module.py", tmp_path / "other.py"
+    head, body = MODULE.split("@jit.kernel")
+    other.write_text(head)
+    module.write_text(
+        "import numpy as np\nfrom jfwriter import jit\nfrom other import twice\n\n@jit.kernel" + body
+    )
+    assert run(module, cache_dir=tmp_path / "cache").stdout.split()[::2] == ["20", "0"]
+    other.write_text(head.replace("2 * x", "3 * x"))
+    changed, again = (run(module, cache_dir=tmp_path / "cache") for _ in range(2))
+    assert changed.stdout.split()[::2] == ["30", "0"], changed.stderr
+    assert again.stdout.split()[::2] == ["30", "1"]
+
+
+def test_kernels_of_old_sources_are_not_kept_for_ever(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    for i in range(5):
+        module.write_text(f"from jfwriter import jit_cache\njit_cache.directory_for(lambda: {i})\n")
+        assert run(module, cache_dir=tmp_path / "cache").returncode == 0
+    assert len(list((tmp_path / "cache").iterdir())) == 3
 
 
 def test_an_error_in_a_kernel_is_not_taken_for_a_cache_problem(tmp_path: Path) -> None:

@@ -282,3 +282,26 @@ def test_too_many_bins_are_refused() -> None:
         analysis={"azint": {"mode": "always", "q_spacing": 0.001}}, limits={"max_azint_bins": 10}
     )
     assert "limits.max_azint_bins" in prepared(few).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("description", "changes", "n"),
+    [
+        ("JUNGFRAU 1M", {}, 0),
+        ("JUNGFRAU 1M", {"mask_chip_edges": False}, 1),
+        ("PILATUS4 2M", {}, 1),
+        (None, {}, 1),
+    ],
+)
+def test_spots_between_the_chips_of_bare_modules_are_left_out(
+    description: str | None, changes: dict[str, Any], n: int
+) -> None:
+    spots = {"mode": "always", **changes}
+    wanted = messages.settings(analysis={"image_statistics": "never", "spots": spots})
+    pixels = np.ones((512, 1024), np.uint16)
+    pixels[100:102, 255:257] = 500
+    found = analyser(
+        wanted, image_size_x=1024, image_size_y=512, detector_description=description, pixel_mask={}
+    )
+    done = found.complete(run.image(0, channels={"default": run.payload(pixels)}), Scratch())
+    assert done.spot_count == n

@@ -12,6 +12,7 @@ import pytest
 from jfwriter.errors import FailRun, RunRefused, StorageError
 from jfwriter.hdf5 import run_directory
 from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.session.paths import LONGEST_TAIL
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.planning import make_plan
 from tests.support import messages
@@ -217,12 +218,12 @@ def test_no_root(root: Path) -> None:
 
 def test_names_longer_than_the_file_system_takes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class ShortNames:
-        f_namemax = 43
+        f_namemax = len("scan" + LONGEST_TAIL)
 
     monkeypatch.setattr(os, "fstatvfs", lambda _: ShortNames)
     RunDirectory.open(root, plan("scan")).close()
-    assert "the file system allows 43" in str(refused(root, plan("scans")))
-    assert refused(root, plan("d" * 44 + "/s")).reason == "path"
+    assert f"the file system allows {ShortNames.f_namemax}" in str(refused(root, plan("scans")))
+    assert refused(root, plan("d" * (ShortNames.f_namemax + 1) + "/s")).reason == "path"
     assert contents(root) == []
 
 

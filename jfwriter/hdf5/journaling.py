@@ -1,0 +1,74 @@
+"""What of a data file goes into the journal. Writer thread only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jfwriter.hdf5.faults import storage_faults
+from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, StoredAs
+from jfwriter.hdf5.publish import PendingFile
+from jfwriter.journal.file_journal import FileJournal
+from jfwriter.journal.image_record import Chunk
+from jfwriter.journal.interface import Journal
+from jfwriter.session.orders import WriteImage
+
+
+class ImageJournal:
+    """Enters the images of one data file, each after its chunks were written.
+
+    Methods raise StorageError where a sync of the data file has failed: what it holds may be lost then.
+    """
+
+    def __init__(self, journal: FileJournal, name: str) -> None:
+        self._journal = journal
+        self._name = name
+        self._chunks: list[tuple[int | None, int]] = []
+
+    def begin(self) -> StoredAs:
+        """An image comes; what is returned wants each of its chunks once it is written."""
+        self._chunks.clear()
+        return self._stored
+
+    def enter(self, order: WriteImage, images: Mapping[str, ImageDataset]) -> None:
+        """All chunks of the image are written. `images`: the datasets of the file, in storage order."""
+        places = [
+            Chunk(dataset.place(order.row) if place is None else place, n_bytes)
+            for dataset, (place, n_bytes) in zip(images.values(), self._chunks, strict=True)
+        ]
+        image = order.image
+        payloads = [image.channels[name] for name in images]
+        with storage_faults(f"cannot sync {self._name}"):
+            self._journal.enter(image.image_id, order.row, image.source, payloads, places)
+
+    def settle(self) -> None:
+        """Bring the closed file to the disk."""
+        with storage_faults(f"cannot sync {self._name}"):
+            self._journal.settle()
+
+    def check(self) -> None:
+        """See that no sync has failed so far."""
+        with storage_faults(f"cannot sync {self._name}"):
+            self._journal.check()
+
+    def _stored(self, data: memoryview | bytes) -> None:
+        with storage_faults(f"cannot look at {self._name}"):
+            self._chunks.append((self._journal.place_of(data), len(data)))
+
+
+def open_journal(
+    journal: Journal | None,
+    file_index: int,
+    pending: PendingFile,
+    formats: Mapping[str, ImageFormat],
+) -> ImageJournal | None:
+    """For the data file `pending`, which was just created; None where no journal is kept."""
+    if journal is None or not formats:
+        return None
+    channels = [
+        {"name": name, "shape": list(form.shape), "dtype": form.dtype.str, "codec": form.codec.value}
+        for name, form in formats.items()
+    ]
+    opened = journal.open_file(
+        file_index, pending.name, pending.temporary_name, channels, pending.directory.descriptor
+    )
+    return None if opened is None else ImageJournal(opened, pending.name)

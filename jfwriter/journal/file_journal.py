@@ -1,0 +1,175 @@
+"""The journal of one data file: which images lie where in it, and what has reached the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+
+from jfwriter.journal.image_record import Chunk, packed
+from jfwriter.journal.output import Output
+from jfwriter.journal.records import Kind
+from jfwriter.journal.sync_count import SyncCount
+from jfwriter.payload import Payload
+
+SUFFIX = ".journal"
+"""Follows the temporary name of the data file."""
+
+_COMPARED_BYTES = 64
+
+
+class FileJournal:
+    """The writer thread enters images and ends it; `sync` belongs to the sync thread.
+
+    It opens the data file a second time, because HDF5's own descriptor must not be touched beside HDF5. Of
+    this descriptor `fsync` reports every error since the file was made.
+    """
+
+    def __init__(
+        self, directory: int, temporary_name: str, header: Mapping[str, object], count: SyncCount
+    ) -> None:
+        """For the data file that stands under `temporary_name` in the open `directory`. Raises OSError."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.failure: OSError | None = None
+        """Why the data file could not be synced: what was written to it may be lost."""
+        self._data = os.open(temporary_name, flags, dir_fd=directory)
+        self._directory = os.dup(directory)
+        try:
+            self._output = Output(self._directory, temporary_name + SUFFIX)
+        except BaseException:
+            os.close(self._data)
+            os.close(self._directory)
+            raise
+        self._count = count
+        self._end = os.fstat(self._data).st_size
+        self._n_entered = 0
+        self._n_synced = 0
+        self._syncing = threading.Lock()
+        self._is_over = False
+        self._is_named_on_disk = False
+        self._output.append(Kind.FILE, json.dumps(header).encode())
+        self._output.flush()
+
+    @property
+    def problem(self) -> str:
+        """Why images are not entered any more; empty while they are."""
+        return self._output.problem
+
+    def place_of(self, data: bytes | memoryview) -> int | None:
+        """Where the chunk `data` lies that HDF5 has just written; None if it cannot be told.
+
+        HDF5 puts a chunk at the end of the file, at most with some metadata before it; asking it for the
+        place takes a walk over all chunks. Raises OSError.
+        """
+        end = os.fstat(self._data).st_size
+        start, self._end, before = end - len(data), end, self._end
+        if start == before or (start > before and self._is_at(start, data)):
+            return start
+        return None
+
+    def enter(
+        self,
+        image_id: int,
+        row: int,
+        source: memoryview | None,
+        payloads: Sequence[Payload],
+        places: Sequence[Chunk],
+    ) -> None:
+        """An image is in the data file. `source`: its message. Raises OSError as `check`."""
+        self.check()
+        self._output.append(Kind.IMAGE, *packed(image_id, row, source, payloads, places))
+        self._n_entered += 1
+
+    def flush(self) -> None:
+        """Hand what was entered to the system."""
+        self._output.flush()
+
+    def check(self) -> None:
+        """Raises OSError if a sync of the data file has failed."""
+        if self.failure is not None:
+            raise OSError(self.failure.errno, self.failure.strerror)
+
+    def sync(self) -> None:
+        """Bring the images entered so far to the disk: their pixels first. Sync thread; never raises."""
+        with self._syncing:
+            if not self._is_over and not self.problem and self.failure is None:
+                self._sync()
+        if self._is_over:
+            self._let_go()
+
+    def settle(self) -> None:
+        """Bring the closed data file to the disk. Raises OSError if that fails, or has failed before."""
+        with self._syncing:
+            self.check()
+            os.fsync(self._data)
+
+    def remove(self, *, on_disk: bool) -> None:
+        """The data file stands under its final name, or holds no image. `on_disk`: it is synced."""
+        with self._syncing:
+            self._is_over = True
+            if on_disk:
+                self._acknowledge(self._n_entered)
+        with contextlib.suppress(OSError):
+            os.unlink(self._output.name, dir_fd=self._directory)
+        self.keep()
+
+    def keep(self) -> None:
+        """Let go; the journal stays, as raw material for a recovery. A sync that hangs is not waited for."""
+        self._output.flush()
+        self._is_over = True
+        self._let_go()
+
+    def _sync(self) -> None:
+        n_images = self._n_entered
+        if n_images == self._n_synced:
+            return
+        try:
+            os.fdatasync(self._data)
+            if not self._is_named_on_disk:
+                _sync_directory(self._directory)
+        except OSError as error:
+            self.failure = OSError(error.errno, error.strerror)
+            return
+        self._is_named_on_disk = True
+        # The note is on the disk together with the records that it is about, or not at all.
+        self._output.append(Kind.SYNCED, json.dumps({"n_images": n_images}).encode())
+        self._output.sync()
+        if not self.problem:
+            self._acknowledge(n_images)
+
+    def _acknowledge(self, n_images: int) -> None:
+        self._count.add(n_images - self._n_synced)
+        self._n_synced = n_images
+
+    def _is_at(self, place: int, data: bytes | memoryview) -> bool:
+        n_bytes = min(_COMPARED_BYTES, len(data))
+        last = len(data) - n_bytes
+        return (
+            os.pread(self._data, n_bytes, place) == data[:n_bytes]
+            and os.pread(self._data, n_bytes, place + last) == data[last:]
+        )
+
+    def _let_go(self) -> None:
+        """Close what is open, unless a sync is in progress: then it does so at its end."""
+        if not self._syncing.acquire(blocking=False):
+            return
+        try:
+            if self._data >= 0:
+                os.close(self._data)
+                self._data = -1
+                self._output.close()
+                os.close(self._directory)
+        finally:
+            self._syncing.release()
+
+
+def _sync_directory(descriptor: int) -> None:
+    """Not every file system can sync directories."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise

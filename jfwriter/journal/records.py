@@ -1,0 +1,94 @@
+"""Records of a journal: framed by length and CRC-32, so that a torn tail is recognised. Pure.
+
+A record is a head of 16 bytes (magic, kind, length of the body, CRC-32 of the rest of the head and the body,
+all little-endian) and its body. A journal is read up to the first record that is not whole: what was
+appended before it is true, what comes after it is not looked at.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MAGIC = 0x314C4E4A
+"""The bytes "JNL1"."""
+HEAD = struct.Struct("<IIII")
+_CHECKED = struct.Struct("<II")
+
+
+class Kind(enum.IntEnum):
+    """What a record tells. The first group stands in the journal of a run, the second in that of a file."""
+
+    RUN = 1
+    """JSON: settings and time of receipt; the first record."""
+    START = 2
+    """The start message as it came."""
+    CALIBRATION = 3
+    """A calibration message as it came."""
+    CLOSING = 4
+    """JSON: what a data file holds that is about to get its final name."""
+    END = 5
+    """The end message as it came."""
+    MASTER = 6
+    """JSON: the master is about to get its final name."""
+    TEMPORARY = 7
+    """JSON: a temporary file of a recovery, which it removes when it is repeated."""
+    RECOVERED = 8
+    """JSON: how a recovery ended; nothing is left to do."""
+
+    FILE = 16
+    """JSON: the data file that the journal belongs to; the first record."""
+    IMAGE = 17
+    """An image (`image_record`)."""
+    SYNCED = 18
+    """JSON: so many images of the file had reached the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    kind: int
+    """Of `Kind`, or of a later version."""
+    body: bytes
+
+
+def record(kind: Kind, *parts: bytes | memoryview) -> bytes:
+    """One record; its body is the parts one after another."""
+    size = sum(map(len, parts))
+    crc = zlib.crc32(_CHECKED.pack(kind, size))
+    for part in parts:
+        crc = zlib.crc32(part, crc)
+    return b"".join((HEAD.pack(MAGIC, kind, size, crc), *parts))
+
+
+class Reader:
+    """Iterates over the records of an open journal of `size_bytes`, one in memory at a time.
+
+    After it, `n_bytes` is the length of the whole records and `is_torn` tells whether anything follows them.
+    """
+
+    def __init__(self, file: BinaryIO, size_bytes: int) -> None:
+        self.n_bytes = 0
+        self._file = file
+        self._size = size_bytes
+
+    @property
+    def is_torn(self) -> bool:
+        return self.n_bytes != self._size
+
+    def __iter__(self) -> Iterator[Record]:
+        while True:
+            head = self._file.read(HEAD.size)
+            if len(head) < HEAD.size:
+                return
+            magic, kind, size, crc = HEAD.unpack(head)
+            if magic != MAGIC or size > self._size - self.n_bytes - HEAD.size:
+                return
+            body = self._file.read(size)
+            if len(body) < size or zlib.crc32(body, zlib.crc32(_CHECKED.pack(kind, size))) != crc:
+                return
+            self.n_bytes += HEAD.size + size
+            yield Record(kind, body)
