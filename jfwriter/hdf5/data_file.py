@@ -29,6 +29,7 @@ from jfwriter.hdf5.plugin_set import PluginSet, Rows
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.verify import Counted, check_extents
+from jfwriter.hdf5.writeback import Writeback
 from jfwriter.journal.interface import Journal
 from jfwriter.nexus import fields, times
 from jfwriter.nexus.entry import entry
@@ -92,6 +93,7 @@ class DataFile:
         self._filled: FilledRows | None = None
         self._least_chunks = 0
         self._image_bytes = 0
+        self._writeback = Writeback(self._file) if plan.sync else None
         self._is_closed = False
         try:
             with storage_faults(f"cannot create {self.name}"):
@@ -176,6 +178,8 @@ class DataFile:
                 self._take_back(row)
                 raise
         self._image_bytes += n_bytes
+        if self._writeback is not None:
+            self._writeback.wrote(n_bytes)
         return n_bytes
 
     def enter(self, order: WriteImage) -> None:
