@@ -88,6 +88,12 @@ def unharmed(root: Path, files: dict[str, bytes] | None = None) -> dict[str, byt
     return found
 
 
+def stored_images(path: Path) -> list[bytes]:
+    with h5py.File(path) as file:
+        images = file["/entry/data/data"]
+        return [images.id.read_direct_chunk((row, 0, 0))[1] for row in range(len(images))]
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -301,7 +307,13 @@ def test_all_intruders_over_sockets(tmp_path: Path, quiet: dict[str, bytes]) -> 
     assert "Traceback" not in service.log
     files = contents(root)
     assert {name for name in files if name.startswith("run1_")} == quiet.keys()
-    assert all(files[name] == data for name, data in quiet.items() if "_data_" in name)
+    for name, data in quiet.items():
+        if "_data_" in name:
+            # Byte by byte they differ in the time of their making, which this daemon's clock tells.
+            (tmp_path / "quiet.h5").write_bytes(data)
+            assert dump(root / name) == dump(tmp_path / "quiet.h5")
+            assert stored_images(root / name) == stored_images(tmp_path / "quiet.h5")
+            (tmp_path / "quiet.h5").unlink()
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["root", "root.log"]
     for says in {intruder.says for intruder in INTRUDERS if intruder.says.startswith("(")}:
         assert sum(says in line and "is dropped" in line for line in service.log.splitlines()) == 1
