@@ -61,13 +61,15 @@ What is refused is refused in this order, and counted in `jfwriter_http_refused_
 | connection cut | `connections` | there are 2048 already, or a quarter of the descriptors that the process may have |
 | connection cut | `too_slow` | a client took 20 s to send a request, or to take an answer |
 | 400 | | no HTTP, more than 64 header fields, a field or line over 8190 bytes |
-| 503 `busy` | `busy` | more is asked than is answered in 10 s at 200 requests/s (50 more at once); POST has a share of its own |
 | 411 `length_required` | `body` | a body without `Content-Length` |
 | 413 `too_large` | `body` | a body over 64 KiB |
 | 421 `unknown_host` | `host` | `Host` is a name that is not the writer's: addresses, `localhost`, the machine's host name and `http.allowed_hosts` are (this keeps web pages out that have their name resolve to this machine) |
 | 404 `not_found`, 405 `method_not_allowed` | | whoever asks |
 | 403 `cross_site` | `cross_site` | a POST with the `Origin` of another site |
 | 401 `unauthorized` | `token` | POST, or with `http.token_for_reading` anything but `/` and `/openapi.json`, without the token of `http.token_file` (`Authorization: Bearer TOKEN`) |
+
+Of those who read, one is answered in each round of the event loop, in the order in which they came: a crowd waits, the images do
+not, and neither does a cancellation.
 
 Fields are always there; a value that does not exist is null. `state` is `idle` (no run), `writing`,
 `finalizing` (the run has ended, its files are being brought to the disk; the next start is welcome) or

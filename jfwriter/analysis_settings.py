@@ -88,10 +88,11 @@ class SpotsSettings(_WithMode):
     """With the adaptive threshold: pixels per image that noise alone may make strong."""
     mask_module_edges: bool = True
     """Pixels that touch a gap (bit 0 of the pixel mask) take no part in spot finding."""
-    mask_chip_edges: bool = True
+    mask_chip_edges: bool | Literal["auto"] = "auto"
     """Pixels of twice the size between the chips of bare JUNGFRAU and EIGER modules (images of 1024 columns
     and 512 rows for each module), and interpolated pixels (bit 31 of the mask), take no part in spot
-    finding."""
+    finding. `auto`: the first only where the detector's description says JUNGFRAU or EIGER; `true`: in all
+    images of that shape."""
 
     @pydantic.model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -16,12 +16,15 @@ from jfwriter.jit_cache import cached_in, directory_for
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def _compiled(function: F, signatures: tuple[str, ...], *, cache: bool) -> F:
-    return cast("F", numba.njit(list(signatures), nogil=True, cache=cache)(function))
+def _compiled(function: F, signatures: tuple[str, ...], *, keeps_gil: bool, cache: bool) -> F:
+    return cast("F", numba.njit(list(signatures), nogil=not keeps_gil, cache=cache)(function))
 
 
-def kernel(*signatures: str) -> Callable[[F], F]:
+def kernel(*signatures: str, keeps_gil: bool = False) -> Callable[[F], F]:
     """Compile for `signatures` at import time, without the GIL while it runs.
+
+    `keeps_gil` for kernels of a few microseconds: giving the GIL away for so short a time wakes a thread that
+    then has to wait for it again, and costs more than the kernel.
 
     Compiling (or loading from the cache) when the module is imported keeps the first image of the first
     run as fast as the others. Where the cache cannot be written (a read-only installation without a home, a
@@ -31,16 +34,16 @@ def kernel(*signatures: str) -> Callable[[F], F]:
     def compile_(function: F) -> F:
         directory = directory_for(function)
         if directory is None:
-            return _compiled(function, signatures, cache=False)
+            return _compiled(function, signatures, keeps_gil=keeps_gil, cache=False)
         try:
             with cached_in(directory):
-                return _compiled(function, signatures, cache=True)
+                return _compiled(function, signatures, keeps_gil=keeps_gil, cache=True)
         except OSError:
             pass
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
-        return _compiled(function, signatures, cache=False)
+        return _compiled(function, signatures, keeps_gil=keeps_gil, cache=False)
 
     return compile_
 

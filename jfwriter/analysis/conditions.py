@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from jfwriter.kernels.edges import map_of_edges
 from jfwriter.kernels.geometry import Geometry
 from jfwriter.kernels.pixel_classes import Array, Mask, PixelRules, default_error_value, excluded_pixels
 from jfwriter.nexus import packed
@@ -41,11 +40,6 @@ class Conditions:
         """float32 [y, x]. Found when it is first asked for: a run without spots, rings and background begins
         some tenths of a second earlier on a large detector."""
         return None if self.geometry is None else self.geometry.q_map()
-
-    @functools.cached_property
-    def edges(self) -> Mask:
-        """uint8 [y, x] as in kernels/edges.py. Found when it is first asked for, too."""
-        return map_of_edges(self.shape, self.pixel_mask, has_bare_modules=self.has_bare_modules)
 
     def rules(self, dtype: np.dtype[np.generic]) -> PixelRules:
         """Classes of pixels of this type; without an error value in the start message, that of the type."""

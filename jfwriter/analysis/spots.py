@@ -12,12 +12,10 @@ from jfwriter.analysis.conditions import Conditions
 from jfwriter.analysis.quantity import Compute, Fields
 from jfwriter.analysis.wishes import SPOTS
 from jfwriter.analysis_settings import SpotsSettings
-from jfwriter.kernels.edges import CHIP_EDGE, MODULE_EDGE
-from jfwriter.kernels.pixel_classes import Image, PixelRules
+from jfwriter.kernels.edges import CHIP_EDGE, MODULE_EDGE, map_of_edges
+from jfwriter.kernels.pixel_classes import Image, Mask, PixelRules
 from jfwriter.kernels.spots import PreparedSpots, SpotFinder, SpotSettings, prepare_spots
 from jfwriter.wire.messages import Spots, StartMessage
-
-MASKS = {"mask_module_edges": MODULE_EDGE, "mask_chip_edges": CHIP_EDGE}
 
 
 class FoundSpots:
@@ -26,9 +24,10 @@ class FoundSpots:
     name = SPOTS
 
     def __init__(self, settings: SpotsSettings, max_spot_count: int, conditions: Conditions) -> None:
-        self._settings = SpotSettings(**settings.model_dump(exclude={"mode", *MASKS}))
-        bits = sum(bit for name, bit in MASKS.items() if getattr(settings, name))
-        self._edges = (conditions.edges & np.uint8(bits)) != 0
+        self._settings = SpotSettings(
+            **settings.model_dump(exclude={"mode", "mask_module_edges", "mask_chip_edges"})
+        )
+        self._edges = _edges(settings, conditions)
         self._max_spot_count = max_spot_count
         self._q_recip_angstrom = conditions.q_recipA
 
@@ -39,6 +38,18 @@ class FoundSpots:
         excluded = np.ascontiguousarray(rules.excluded | self._edges)
         prepared = prepare_spots(self._settings, replace(rules, excluded=excluded), self._q_recip_angstrom)
         return lambda: _finder(prepared, self._max_spot_count)
+
+
+def _edges(settings: SpotsSettings, conditions: Conditions) -> Mask:
+    """1 at the pixels that the settings leave out. uint8 [y, x]"""
+    wanted = settings.mask_chip_edges
+    found = map_of_edges(
+        conditions.shape,
+        conditions.pixel_mask,
+        has_bare_modules=conditions.has_bare_modules if wanted == "auto" else bool(wanted),
+    )
+    bits = (MODULE_EDGE if settings.mask_module_edges else 0) | (CHIP_EDGE if wanted else 0)
+    return np.asarray((found & bits) != 0, np.uint8)
 
 
 def _finder(prepared: PreparedSpots, max_spot_count: int) -> Compute:

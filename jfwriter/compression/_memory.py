@@ -63,6 +63,22 @@ load_u64 = _make_load(I64)
 """load_u64(array, offset) -> int64, reads 8 bytes, little-endian"""
 
 
+def _prefetch(_typing: Any, array: Any, _offset: Any) -> Any:
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        pointer = address(context, builder, signature.args[0], *arguments)
+        type_ = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], type_)
+        builder.call(function, [pointer, I32(0), I32(3), I32(1)])  # to read; keep it; data
+        return context.get_dummy_value()
+
+    return (types.void(array, types.int64), generate) if is_bytes(array) else None
+
+
+prefetch: Any = intrinsic(_prefetch)
+"""prefetch(array, offset): bring the byte's cache line near, and the address translation of its page. Reads
+nothing, and may lie outside of the array."""
+
+
 def _make_copy(n_bytes: int) -> Any:
     vector = ir.VectorType(I8, n_bytes)
 

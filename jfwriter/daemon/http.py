@@ -16,7 +16,6 @@ from aiohttp.http_exceptions import HttpProcessingError
 from jfwriter.daemon import metrics, page
 from jfwriter.daemon.http_access import SAFE_METHODS, Access
 from jfwriter.daemon.http_connections import Connections, max_connections
-from jfwriter.daemon.http_pace import MAX_WAIT_S, Pace
 from jfwriter.daemon.jsontext import dumps
 from jfwriter.daemon.openapi import description
 from jfwriter.daemon.status import ErrorReply, Health, LastRun, Status
@@ -28,7 +27,7 @@ SHUTDOWN_S = 1.0
 LINGER_S = 1.0
 """How long the rest of a body that nobody wants is read."""
 BACKLOG = 1024
-ACCEPTED_AT_ONCE = 4
+ACCEPTED_AT_ONCE = 8
 """Connections, before the event loop looks at the images again."""
 MAX_LINE_BYTES = 8190
 MAX_HEADERS = 64
@@ -182,8 +181,7 @@ class _Gate:
         self.refused = refused
         self.connections: Connections | None = None
         self._access = access
-        # Whoever reads, be it thousands at once, does not keep a cancellation waiting.
-        self._paces = {True: Pace(), False: Pace()}
+        self._turn = asyncio.Lock()
         self._log = WireLog(_log)
 
     @web.middleware
@@ -198,10 +196,11 @@ class _Gate:
                 self.connections.request_ends(transport)
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not await self._paces[request.method in SAFE_METHODS].turn():
-            self.refused["busy"] += 1
-            text = f"more is asked than is answered in {MAX_WAIT_S:.0f} s"
-            return _error(503, "busy", text, {"Retry-After": f"{MAX_WAIT_S:.0f}"})
+        if request.method in SAFE_METHODS:
+            # One in each round of the event loop, so that a crowd that reads keeps neither images nor a
+            # cancellation waiting. The lock lets them through as they came.
+            async with self._turn:
+                await asyncio.sleep(0)
         refused = self._access.refuse(request)
         if refused is not None:
             self.refused[refused.reason] += 1

@@ -75,6 +75,7 @@ class Pipeline:
         self._limits = limits
         self._next_limits = limits
         self._analysis = analysis
+        self._interface_version: int | None = None
 
     def use(self, limits: LimitSettings) -> None:
         """For runs that start from now on; for the start message itself only if no run is open."""
@@ -179,7 +180,15 @@ class Pipeline:
             self._aftermath.run_refused(refusal)
         self._on_problems("start", start.problems)
         self._on_implausible(start)
+        self._on_interface_version(start.magic_number)
         return orders
+
+    def _on_interface_version(self, version: int | None) -> None:
+        """Another version of the interface is no error, and the first thing to know if fields differ."""
+        if version is not None and version != self._interface_version:
+            before = "" if self._interface_version is None else f"; it was {self._interface_version:#x}"
+            self._wire_log.say(logging.INFO, f"the sender's interface has version {version:#x}{before}")
+            self._interface_version = version
 
     def _on_implausible(self, start: StartMessage) -> None:
         """What cannot be true is told while somebody can still put it right; the run is written as it is."""

@@ -195,7 +195,7 @@ class Puller:
         self._paused = False
         for source in self.sources:
             self._loop.add_reader(descriptor(source.socket), self._on_readable, source)
-            self._on_readable(source)
+        self._read_soon()
 
     def _on_connection(self, source: Source) -> None:
         source.read_monitor()
@@ -214,8 +214,15 @@ class Puller:
             self._loop.remove_reader(descriptor(source.socket))
 
     def _on_readable(self, source: Source) -> None:
+        """Something happened: read now, one turn of the event loop earlier than `_read_soon` would."""
         if source not in self._readable:
             self._readable.append(source)
+        if self._scheduled is None:
+            self._fatal.run(self._slice)
+
+    def _read_soon(self) -> None:
+        """Look at all sources in the next turn of the event loop."""
+        self._readable.extend(source for source in self.sources if source not in self._readable)
         if self._scheduled is None:
             self._scheduled = self._loop.call_soon(self._fatal.run, self._slice)
 
@@ -248,8 +255,7 @@ class Puller:
         self._left = max_messages
         self._empty = self._loop.create_future()
         if not self._paused:
-            for source in self.sources:
-                self._on_readable(source)
+            self._read_soon()
         await self._empty
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 from pathlib import Path
@@ -12,6 +13,10 @@ from jfwriter.hdf5.files_root import FilesRoot
 
 ANSWER_S = 1.0
 """A file system that takes longer to say whether a directory is there is in trouble."""
+
+
+_NO_SUCH_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
+"""The file system knows no files without a name (NFS)."""
 
 
 class Root:
@@ -62,8 +67,18 @@ class Root:
                 return "cannot be written to; check its owner, its mode and whether it is mounted read-only"
             if os.statvfs(self.path).f_bavail == 0:
                 return "no space left"
+            return self._problem_of_a_file()
         except OSError as error:
             return error.strerror or str(error)
+
+    def _problem_of_a_file(self) -> str:
+        """Why no file can be made, by making one without a name: a file system that has found itself damaged
+        still says that it may be written to."""
+        try:
+            os.close(os.open(self.path, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            if error.errno not in _NO_SUCH_FILES:
+                return error.strerror or str(error)
         return ""
 
 

@@ -18,7 +18,7 @@ from jfwriter.daemon.control import Control
 from jfwriter.daemon.heartbeat import beat
 from jfwriter.daemon.http_access import Access
 from jfwriter.daemon.leftovers import Leftovers
-from jfwriter.daemon.memory import Allocator
+from jfwriter.daemon.memory import Allocator, spare_what_stays
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.reload import Reloader
 from jfwriter.daemon.root import Root
@@ -109,6 +109,7 @@ def _start(parts: Parts, manager: ServiceManager, allocator: Allocator) -> None:
     parts.writer.start()
     parts.fatal.task(beat(parts, manager, allocator), "heartbeat")
     parts.puller.start()
+    spare_what_stays()
     manager.ready()
     _log.info("ready")
 

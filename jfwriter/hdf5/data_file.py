@@ -29,6 +29,7 @@ from jfwriter.hdf5.plugin_set import PluginSet, Rows
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.verify import Counted, check_extents
+from jfwriter.hdf5.writeback import Writeback
 from jfwriter.journal.interface import Journal
 from jfwriter.nexus import fields, times
 from jfwriter.nexus.entry import entry
@@ -87,12 +88,21 @@ class DataFile:
         self._plan = plan
         self._first_image = file_index * plan.images_per_file
         self._pending = PendingFile(parts.directory, self.name)
-        self._file = _create(self._pending.path, plan, self.name)
+        try:
+            self._file = _create(self._pending.path, plan, self.name)
+        except StorageError:
+            self._pending.discard()  # HDF5 may have failed after it had made the file
+            raise
         self._images: dict[str, ImageDataset] = {}
         self._filled: FilledRows | None = None
         self._least_chunks = 0
         self._image_bytes = 0
+        self._writeback = Writeback(self._file) if plan.sync else None
         self._is_closed = False
+        self._may_be_synced = False
+        self.size_bytes = 0
+        """Of the published file."""
+        self._directory = parts.directory
         try:
             with storage_faults(f"cannot create {self.name}"):
                 group = _frame(self._file, plan, self.name)
@@ -121,8 +131,8 @@ class DataFile:
 
     @property
     def relative_name(self) -> str:
-        """Final name relative to the root."""
-        return "/".join((*self._plan.directory, self.name))
+        """Final name relative to the root; absolute in the second one."""
+        return self._directory.relative(self.name)
 
     @property
     def n_written(self) -> int:
@@ -176,6 +186,8 @@ class DataFile:
                 self._take_back(row)
                 raise
         self._image_bytes += n_bytes
+        if self._writeback is not None:
+            self._writeback.wrote(n_bytes)
         return n_bytes
 
     def enter(self, order: WriteImage) -> None:
@@ -228,7 +240,7 @@ class DataFile:
             self._file.close()
         self._is_closed = True
         paths = [stored.path for stored in self._filled.datasets]
-        image_paths = [_image_path(number, name) for number, name in enumerate(self._images)]
+        image_paths = [image_path(number, name) for number, name in enumerate(self._images)]
         counted = Counted(self._filled.n_rows, paths, image_paths, self._least_chunks)
         check_extents(self._pending.path, self.name, counted)
 
@@ -250,9 +262,38 @@ class DataFile:
 
     def publish(self) -> int:
         """Give the sealed file its final name; returns its size in bytes."""
+        self._may_be_synced = True
         if self._journal is not None:
             (self._journal.settle if self._plan.sync else self._journal.check)()
-        return self._pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
+        self.size_bytes = self._pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
+        return self.size_bytes
+
+    @property
+    def formats(self) -> dict[str, ImageFormat]:
+        return {name: images.format for name, images in self._images.items()}
+
+    @property
+    def may_be_read_back(self) -> bool:
+        """Whether nothing has been synced yet: after a failed sync, what is read may not be on the disk."""
+        return not self._may_be_synced
+
+    def forget(self, row: int) -> None:
+        """The image at `row` is not there, or not in all channels."""
+        for images in self._images.values():
+            images.forget(row)
+
+    def call_it(self, name: str) -> None:
+        """Another final name."""
+        self.name = self._pending.name = name
+
+    def path_now(self) -> str:
+        """Where the file can be opened before it is published."""
+        return self._pending.path
+
+    def adopt(self, row: int, chunks: Mapping[str, bytes]) -> None:
+        """Store the chunks of an image that stand in another file of the same formats."""
+        for name, images in self._images.items():
+            images.adopt(row, chunks[name])
 
     def abandon(self, *, storage_works: bool) -> str | None:
         """Close without publishing, whatever state the file is in; never raises.
@@ -323,5 +364,6 @@ def _parents(group: h5py.Group, channels: Sequence[str]) -> dict[str, h5py.Group
     return parents
 
 
-def _image_path(number: int, name: str) -> str:
+def image_path(number: int, name: str) -> str:
+    """Of the dataset of channel `name`, the `number`-th one of its file."""
     return "/entry/data/data" if number == 0 else f"/entry/channels/{name}/data"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 from jfwriter.compression.filters import filter_for
@@ -12,8 +13,10 @@ from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.file_facts import FileFacts, to_json
 from jfwriter.hdf5.image_dataset import ImageFormat
+from jfwriter.hdf5.left_files import LeftFiles
 from jfwriter.hdf5.master_file import UNKNOWN_PIXELS
 from jfwriter.hdf5.plugin import StoredDataset
+from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.payload import Codec
 from jfwriter.session.ledger import Bits
 from jfwriter.session.orders import ClosedFile, WriteImage
@@ -75,6 +78,7 @@ class DataFiles:
         """Per closed file: the paths of its per-image datasets. Equal sets are kept once."""
         self._path_sets: dict[frozenset[str], frozenset[str]] = {}
         self.image_groups: list[tuple[int, str]] = []
+        self.left = LeftFiles(parts.plan)
         self.n_rows_unfilled = 0
         """Rows without image for which no fill values were stored, as there are too many."""
 
@@ -150,11 +154,15 @@ class DataFiles:
             journal.closed(file_index)
         del self._open[file_index]
         self._closed.add(file_index)
+        self._published(file_index, file, filled, size_bytes)
+
+    def _published(self, file_index: int, file: DataFile, filled: FilledRows, size_bytes: int) -> None:
+        n_written = self.left.n_own(file_index, file)
         self.sizes_bytes[file.name] = size_bytes
-        self.n_published += filled.n_written
-        self._on_closed(
-            ClosedFile(file.relative_name, file_index, filled.n_rows, filled.n_written, size_bytes)
-        )
+        self.n_published += n_written
+        if self._parts.directory.is_second:
+            self.left.in_second(file_index, file, filled, self._parts.directory)
+        self._on_closed(ClosedFile(file.relative_name, file_index, filled.n_rows, n_written, size_bytes))
 
     def close_all(self, n_images: int) -> None:
         """Close what is open, in order, for a run of `n_images` images."""
@@ -179,7 +187,7 @@ class DataFiles:
 
     def open_empty(self, file_index: int, *, with_images: bool = True) -> None:
         """Open a file of which no image came; `with_images` False: nor will it have a row."""
-        formats = self.formats or self._unseen_formats()
+        formats = self.left.formats(file_index, self.formats or self._unseen_formats())
         self._open[file_index] = self._new(file_index, formats if with_images else {}, for_images=False)
 
     def close_as_they_are(self) -> None:
@@ -189,6 +197,50 @@ class DataFiles:
             if file.n_written and file.can_be_filled and not self._plan.is_integrated:
                 with contextlib.suppress(StorageError):
                     self.close(file_index, 0, fill_gaps=False)
+
+    def go_on_in(self, directory: RunDirectory) -> list[int]:
+        """Close the open files with what they hold and go on in `directory`; returns the images lost.
+
+        Raises nothing: what `directory` does not take is lost. The journal ends here: it stands in the
+        directory that failed.
+        """
+        left = sorted(self._open.items())
+        self._open.clear()
+        old, self._parts = self._parts.directory, replace(self._parts, directory=directory, journal=None)
+        return [image_id for file_index, file in left for image_id in self._leave(file_index, file, old)]
+
+    def forget(self, order: WriteImage) -> None:
+        """The image of `order` was not stored, or not whole."""
+        if order.file_index in self._open:
+            self._open[order.file_index].forget(order.row)
+
+    def _leave(self, file_index: int, file: DataFile, directory: RunDirectory) -> list[int]:
+        """Bring to safety what a file holds; returns the images that are lost."""
+        lost = list(file.image_ids())
+        if not lost:
+            file.abandon(storage_works=False)
+            return []
+        filled = self.left.publish_part(file_index, file, directory)
+        if filled is not None:
+            self.written.add_rows(file.first_image, file.written_rows())
+            self._remember(file_index, filled)
+            size_bytes = file.size_bytes
+            self._on_closed(
+                ClosedFile(file.relative_name, file_index, filled.n_rows, filled.n_written, size_bytes)
+            )
+            return []
+        name = file.abandon(storage_works=False)
+        _log.error("%s: what was written of an unfinished file stays in %s", self._plan.prefix, name)
+        if not file.may_be_read_back:
+            return lost
+        self.left.want(file_index, file)
+        try:
+            self._open[file_index] = saved = self._new(file_index, file.formats)
+        except StorageError as error:
+            _log.error("%s: %s", self._plan.prefix, error)
+            return lost
+        kept = set(saved.image_ids())
+        return [image_id for image_id in lost if image_id not in kept]
 
     def abandon(self, *, storage_works: bool) -> list[str]:
         """Close all without publishing; returns the temporary names of those that hold images."""
@@ -203,9 +255,11 @@ class DataFiles:
         return kept
 
     def unpublished(self) -> Iterator[int]:
-        """Images in the open files."""
-        for file in self._open.values():
-            yield from file.image_ids()
+        """Images in the open files and in no other."""
+        for file_index, file in self._open.items():
+            for image_id in file.image_ids():
+                if not self.left.is_in_part(file_index, image_id - file_index * self._plan.images_per_file):
+                    yield image_id
 
     def _first_image(self, file_index: int, image: ImageMessage) -> DataFile:
         if file_index in self._closed:
@@ -214,7 +268,7 @@ class DataFiles:
         while len(self._open) >= self.max_open:
             self._close_longest_waiting()
         formats = {name: ImageFormat.of(payload, self._raw_codec) for name, payload in image.channels.items()}
-        file = self._new(file_index, formats)
+        file = self._new(file_index, self.left.formats(file_index, formats))
         if not self.formats:
             self.formats = formats
         return file
@@ -225,7 +279,13 @@ class DataFiles:
             shown = self._parts.directory.relative(name)
             text = f"{shown} exists already; choose another file_prefix or send overwrite"
             raise StorageError("exists", text)
-        return DataFile(self._parts, file_index, formats, for_images=for_images)
+        file = DataFile(self._parts, file_index, formats, for_images=for_images)
+        try:
+            self.left.bring_over(file_index, file)
+        except BaseException:
+            file.abandon(storage_works=False)
+            raise
+        return file
 
     def _close_longest_waiting(self) -> None:
         last = max(self._open)

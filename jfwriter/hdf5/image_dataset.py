@@ -141,10 +141,24 @@ class ImageDataset:
         n_bytes = self._write_chunk(row, data)
         if stored is not None:
             stored(data)
+        self._enter(row)
+        return n_bytes
+
+    def adopt(self, row: int, chunk: bytes) -> None:
+        """Store a chunk that was read from a dataset of the same format. Raises StorageError."""
+        if row >= self._n_rows:
+            self._set_extent((row // STEP_ROWS + 1) * STEP_ROWS)
+        self._write_chunk(row, chunk)
+        self._enter(row)
+
+    def _enter(self, row: int) -> None:
         self.n_written += row not in self._written
         self._written.add(row)
         self.end_row = max(self.end_row, row + 1)
-        return n_bytes
+
+    def forget(self, row: int) -> None:
+        """Count no image at `row`, whatever stands there; at the end of the dataset it will be cut off."""
+        self._forget(row, row + 1)
 
     def place(self, row: int) -> int:
         """Offset of the chunk of `row` in the file: a walk over all chunks. Raises StorageError."""

@@ -64,18 +64,18 @@ class Losses:
             self.late.add(image_id)
         self.n_rejected += 1
 
-    def look_for_gone(self, size_of: Callable[[str], int | None]) -> None:
-        """`size_of` tells the size in bytes of the file of this base name, None if it is not there.
+    def look_for_gone(self, size_of: Callable[[ClosedFile], int | None]) -> None:
+        """`size_of` tells the size in bytes of a file, None if it is not there.
 
         A file may have grown since (somebody added to it), but one that is smaller has lost something.
         """
-        self.gone = [file for file in self.published if (size_of(base_name(file)) or 0) < file.size_bytes]
+        self.gone = [file for file in self.published if (size_of(file) or 0) < file.size_bytes]
 
     @property
     def kept(self) -> list[ClosedFile]:
         """Published files that stand there."""
-        gone = {file.file_index for file in self.gone}
-        return [file for file in self.published if file.file_index not in gone]
+        gone = {file.filename for file in self.gone}
+        return [file for file in self.published if file.filename not in gone]
 
     @property
     def n_kept(self) -> int:

@@ -40,12 +40,18 @@ def write_manifest(
     """
     plan = report.plan
     content = json.dumps(manifest(report, files, master_bytes, written_at_s), indent=1).encode() + b"\n"
-    try:
-        with RunDirectory.reopen(storage.first, plan, storage.ownership) as directory:
-            _publish(directory, plan, content)
-    except FailRun as error:
-        return str(error)
-    return ""
+    problem = ""
+    for root in (storage.first, storage.second):
+        if root is None:
+            continue
+        try:
+            with RunDirectory.reopen(root, plan, storage.ownership) as directory:
+                _publish(directory, plan, content)
+        except FailRun as error:
+            problem = problem or str(error)
+        else:
+            return ""
+    return problem
 
 
 def manifest(
@@ -87,7 +93,7 @@ def _files(plan: RunPlan, files: Sequence[ClosedFile], master_bytes: int | None)
     """Data files in order, the master last. `first_image` and what follows are of the image rows."""
     listed: list[dict[str, object]] = [
         {
-            "name": base_name(file),
+            "name": file.filename if file.filename.startswith("/") else base_name(file),
             "role": "single" if plan.is_integrated else "data",
             "size_bytes": file.size_bytes,
             "first_image": file.file_index * plan.images_per_file,

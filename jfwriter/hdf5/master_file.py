@@ -16,6 +16,7 @@ import numpy.typing as npt
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.image_statuses import ImageStatuses
 from jfwriter.hdf5.per_image_links import StoredPaths, expose_lattice_count, link_image_groups, map_per_image
+from jfwriter.hdf5.pieces import Pieces, main_name
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.virtual_datasets import VirtualDatasets
 from jfwriter.nexus import analysis, azint, fields, mx, pixel_types, roi, times, user
@@ -73,6 +74,9 @@ class MasterContent:
     image_groups: Iterable[tuple[int, str]] = ()
     calibrations: Sequence[CalibrationMessage] = ()
     original_ids: Mapping[int, int] = field(default_factory=dict)
+    pieces: Pieces = field(default_factory=dict)
+    data_directory: str = ""
+    """Where the data files are that `pieces` does not name; empty: beside the master."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """Means over the images of this writer, and counts of its analysis, by name."""
 
@@ -163,7 +167,7 @@ def _images(group: h5py.Group, plan: RunPlan, content: MasterContent, warnings: 
         return
     match plan.format:
         case FileFormat.NXmxLegacy:
-            _link_data_files(data, plan, content.n_images)
+            _link_data_files(data, plan, content)
         case FileFormat.NXmxVDS:
             _map_data_files(group, plan, content, warnings)
         case _:
@@ -173,15 +177,17 @@ def _images(group: h5py.Group, plan: RunPlan, content: MasterContent, warnings: 
         fields.soft_link(group["instrument/detector"], "data", IMAGES)
 
 
-def _link_data_files(data: h5py.Group, plan: RunPlan, n_images: int) -> None:
+def _link_data_files(data: h5py.Group, plan: RunPlan, content: MasterContent) -> None:
     """External links data_000001 and on, and nothing else: fabio adds up whatever starts with "data"."""
-    for file_index in range(plan.n_files(n_images)):
-        fields.external_link(data, f"data_{file_index + 1:06d}", plan.data_file_name(file_index), IMAGES)
+    for file_index in range(plan.n_files(content.n_images)):
+        usual = content.data_directory + plan.data_file_name(file_index)
+        name = main_name(content.pieces, file_index, usual)
+        fields.external_link(data, f"data_{file_index + 1:06d}", name, IMAGES)
 
 
 def _map_data_files(group: h5py.Group, plan: RunPlan, content: MasterContent, warnings: list[str]) -> None:
     """Virtual datasets over all data files: images, other channels, per-image results."""
-    virtual = VirtualDatasets(plan, content.n_images)
+    virtual = VirtualDatasets(plan, content.n_images, content.pieces, content.data_directory)
     numbers = {"image_nr_low": 1, "image_nr_high": content.n_images}
     for position, (name, dtype) in enumerate(_channel_types(plan, content, warnings).items()):
         parent = group["data"] if position == 0 else _channel(group, name)
@@ -189,7 +195,7 @@ def _map_data_files(group: h5py.Group, plan: RunPlan, content: MasterContent, wa
         stored = StoredDataset(f"{parent.name}/data", dtype, plan.shape, fill, numbers)
         virtual.add(parent, "data", stored)
     map_per_image(group, virtual, content.datasets, content.stored_paths, warnings)
-    link_image_groups(group, plan, content.image_groups)
+    link_image_groups(group, plan, content.image_groups, content.pieces, content.data_directory)
     expose_lattice_count(group)
 
 

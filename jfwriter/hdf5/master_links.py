@@ -12,7 +12,7 @@ from jfwriter.hdf5.verify import REASON, n_rows_of, opened
 def check_links(path: str, name: str, files: Mapping[str, int], n_files: int) -> None:
     """The master at `path`, to be called `name`, finds its images in the published data files.
 
-    `files`: base name -> rows of those of this writer; `n_files` that the run has in all. Every link or
+    `files`: name in it -> rows of those of this writer; `n_files` that the run has in all. Every link or
     virtual source must name a file of the run; the first and the last are looked for beside the master, as
     its readers do (each was read back when it was closed; opening thousands once more would take seconds).
     Raises StorageError as `check_extents`.
@@ -27,7 +27,8 @@ def check_links(path: str, name: str, files: Mapping[str, int], n_files: int) ->
                 named = [data.get(link, getlink=True).filename for link in data]
         for data_file in dict.fromkeys((*named[:1], *named[-1:])):
             if data_file in files:
-                with opened(f"{path.rpartition('/')[0]}/{data_file}") as source:
+                beside = "" if data_file.startswith("/") else f"{path.rpartition('/')[0]}/"
+                with opened(beside + data_file) as source:
                     found[data_file] = n_rows_of(source, "/entry/data/data")
     lacking = ", ".join(sorted(set(files) - set(named))[:3])
     if len(set(named)) != n_files or lacking:

@@ -8,11 +8,11 @@ at once and fails itself. Nearly all datasets are written in one piece, for whic
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 import h5py
 
+from jfwriter.hdf5 import hdf5_file
 from jfwriter.hdf5.file_versions import Libver
 
 _BOUNDS: Final = {
@@ -23,7 +23,7 @@ _BOUNDS: Final = {
 
 
 def new_file(path: str, libver: Libver) -> h5py.File:
-    """Create `path`, never a file that is there already. Raises what h5py raises.
+    """Create `path`, never a file that is there already. Raises OSError.
 
     Locks, where the file system has them, keep other HDF5 programs from writing into it. Nothing in the file
     carries the time of its making.
@@ -37,4 +37,4 @@ def new_file(path: str, libver: Libver) -> h5py.File:
     access.set_cache(n_elements, n_slots, 0, preemption)
     creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
     creation.set_obj_track_times(False)
-    return h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_EXCL, fcpl=creation, fapl=access))
+    return hdf5_file.create(path, creation, access)

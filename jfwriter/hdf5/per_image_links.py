@@ -6,9 +6,11 @@ Writer thread only.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 import h5py
 
+from jfwriter.hdf5.pieces import Pieces, name_of_row
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.virtual_datasets import VirtualDatasets
 from jfwriter.nexus import fields
@@ -63,15 +65,22 @@ def merged(datasets: Iterable[StoredDataset], warnings: list[str]) -> Mapping[st
     return chosen
 
 
-def link_image_groups(entry: h5py.Group, plan: RunPlan, groups: Iterable[tuple[int, str]]) -> None:
+def link_image_groups(
+    entry: h5py.Group,
+    plan: RunPlan,
+    groups: Iterable[tuple[int, str]],
+    pieces: Pieces = MappingProxyType({}),
+    data_directory: str = "",
+) -> None:
     """External links to the groups of single images, given as (image_id, path in its data file)."""
     parents: dict[str, h5py.Group] = {}
     for image_id, path in sorted(groups):
         above, _, name = path.removeprefix("/entry/").rpartition("/")
         if above not in parents:
             parents[above] = fields.collection(entry, above)
-        file_index, _ = plan.place(image_id)
-        fields.external_link(parents[above], name, plan.data_file_name(file_index), path)
+        file_index, row = plan.place(image_id)
+        usual = data_directory + plan.data_file_name(file_index)
+        fields.external_link(parents[above], name, name_of_row(pieces, file_index, row, usual), path)
 
 
 def expose_lattice_count(entry: h5py.Group) -> None:

@@ -29,6 +29,7 @@ class PluginSet:
 
     def __init__(self, plugins: Sequence[ImagePlugin]) -> None:
         self._active = list(plugins)
+        self._needs_pixels = any(plugin.needs_pixels for plugin in plugins)
         self._scratch: Pixels | None = None
         self.failures: dict[str, str] = {}
         """Plugin name -> what it raised."""
@@ -37,9 +38,9 @@ class PluginSet:
 
     def rows(self, image: ImageMessage) -> Rows:
         """What the plugins have to store of an image."""
-        pixels = self._pixels(image) if any(plugin.needs_pixels for plugin in self._active) else None
+        pixels = self._pixels(image) if self._needs_pixels else None
         rows: Rows = []
-        for plugin in tuple(self._active):
+        for plugin in self._active:  # a plugin that is switched off leaves this list as it is
             row = self.attempt(plugin, plugin.row, image, pixels)
             if row is not None:
                 rows.append((plugin, row))
@@ -73,6 +74,7 @@ class PluginSet:
 
     def _switch_off(self, plugin: ImagePlugin, error: Exception) -> None:
         self._active = [other for other in self._active if other is not plugin]
+        self._needs_pixels = any(other.needs_pixels for other in self._active)
         if plugin.name not in self.failures:
             self.failures[plugin.name] = f"{type(error).__name__}: {error}"
             _log.exception("plugin %s is switched off for this run", plugin.name)

@@ -7,7 +7,6 @@ succeeds proves nothing.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import secrets
@@ -16,8 +15,8 @@ import stat
 from jfwriter.errors import StorageError
 from jfwriter.hdf5.faults import storage_error, storage_faults
 from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.system_calls import rename_without_replacing as _renameat2
 
-_RENAME_NOREPLACE = 1
 _NOT_SUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
 
 
@@ -113,19 +112,6 @@ def rename_without_replacing(descriptor: int, old: str, new: str) -> None:
         _link_and_unlink(descriptor, old, new)
     elif number:
         raise OSError(number, os.strerror(number))
-
-
-def _renameat2(descriptor: int, old: str, new: str) -> int:
-    """The system call; 0 or its errno."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    try:
-        call = libc.renameat2
-    except AttributeError:  # a C library older than the call
-        return errno.ENOSYS
-    call.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
-    call.restype = ctypes.c_int
-    failed = call(descriptor, os.fsencode(old), descriptor, os.fsencode(new), _RENAME_NOREPLACE)
-    return ctypes.get_errno() if failed else 0
 
 
 def _link_and_unlink(descriptor: int, old: str, new: str) -> None:

@@ -7,10 +7,10 @@ disk was full may be unreadable.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 
 from jfwriter.hdf5.preflight import Room
+from jfwriter.hdf5.system_calls import allocate
 
 LEAST_BYTES, MOST_BYTES = 1 << 20, 32 << 20
 SHARE_OF_RUN = 64
@@ -36,7 +36,7 @@ class Reserve:
             self._descriptor = os.open(".", flags, 0o600, dir_fd=directory)
         except OSError:
             return
-        if not _allocate(self._descriptor, n_bytes):
+        if not allocate(self._descriptor, n_bytes):
             self.release()
 
     def release(self) -> bool:
@@ -47,12 +47,3 @@ class Reserve:
             os.close(self._descriptor)
         self._descriptor = -1
         return True
-
-
-def _allocate(descriptor: int, n_bytes: int) -> bool:
-    """Without the C library's substitute of `posix_fallocate`, which writes each block."""
-    call = getattr(ctypes.CDLL(None), "fallocate64", None)
-    if call is None:
-        return False
-    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    return n_bytes > 0 and call(descriptor, 0, 0, n_bytes) == 0

@@ -17,7 +17,7 @@ larger than 1 MiB. A data file holds the sum over its datasets.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import h5py
@@ -91,6 +91,17 @@ class RowDataset:
         if not self._first <= index < self._stop:
             self._select(index // self._block_rows)
         self._rows[index - self._first] = value
+
+    def put_each(self, indices: Sequence[int], values: Block) -> None:
+        """Store `values[i]` as the row of image `indices[i]`, each; of equal indices the last counts."""
+        first, stop = indices[0], indices[0] + len(indices)
+        if not self._first <= first < self._stop:
+            self._select(first // self._block_rows)
+        if stop <= self._stop and indices == list(range(first, stop)):
+            self._rows[first - self._first : stop - self._first] = values
+            return
+        for index, value in zip(indices, values, strict=True):
+            self.put(index, value)
 
     def row(self, index: int) -> Block:
         """Row `index` of a dataset whose rows are arrays, to be changed in place before the next call."""

@@ -40,6 +40,8 @@ class RunDirectory:
     ) -> None:
         """`root` None: it is not looked at again."""
         self.ownership = ownership
+        self.is_second = False
+        """Whether it lies below the second root directory."""
         self._whereabouts = whereabouts
         self._descriptor = descriptor
         self._parts = parts
@@ -82,6 +84,26 @@ class RunDirectory:
             directory.close()
             raise
         return directory
+
+    @classmethod
+    def refuse_conflicts(cls, root: FilesRoot, plan: RunPlan) -> None:
+        """Raises RunRefused if a file of the run stands below `root`; makes nothing. Other troubles of that
+        root are none of the run's as long as it is not needed."""
+        try:
+            with contextlib.closing(Walk(root.path)) as walk:
+                walk.descend(plan.directory)
+                if walk.missing:
+                    return
+                whereabouts = Whereabouts(root.path, plan.directory, walk)
+                directory = cls(_readable(walk), plan.directory, whereabouts, root)
+            directory.is_second = True
+            with directory:
+                directory._refuse_conflicts(plan)
+        except OSError:
+            return
+        except RunRefused as refusal:
+            if refusal.reason == "exists":
+                raise
 
     @classmethod
     def reopen(cls, root: FilesRoot, plan: RunPlan, ownership: Ownership) -> RunDirectory:
@@ -127,8 +149,14 @@ class RunDirectory:
         return f"/proc/self/fd/{self._descriptor}/{name}"
 
     def relative(self, name: str) -> str:
-        """`name` as a person finds it: relative to the root, with forward slashes."""
-        return "/".join((*self._parts, name))
+        """`name` as a person finds it: relative to the root, with forward slashes; in the second root
+        directory, absolute."""
+        return "/".join((*self._parts, name)) if not self.is_second else f"{self.absolute}{name}"
+
+    @property
+    def absolute(self) -> str:
+        """The directory's path with a slash at its end; empty if its root is not known."""
+        return "" if self._root is None else "/".join((str(self._root.path).rstrip("/"), *self._parts, ""))
 
     def exists(self, name: str) -> bool:
         """Whether anything stands at `name`, be it a link to nowhere."""

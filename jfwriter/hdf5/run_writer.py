@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,27 +15,23 @@ from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.checksums import promised_checksums
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import LATE, DataFiles
-from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_facts import FileFacts
-from jfwriter.hdf5.file_versions import master_libver
 from jfwriter.hdf5.image_dataset import Scratch
 from jfwriter.hdf5.image_statuses import ImageStatuses, n_in_files
 from jfwriter.hdf5.losses import Losses, base_name, with_missing
 from jfwriter.hdf5.manifest import write_manifest
 from jfwriter.hdf5.master_file import MasterContent, write_master
-from jfwriter.hdf5.master_links import check_links
-from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.original_numbers import OriginalNumbers
+from jfwriter.hdf5.pieces import as_seen_from
 from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
 from jfwriter.hdf5.preflight import raw_image_bytes
-from jfwriter.hdf5.publish import PendingFile
-from jfwriter.hdf5.reserve import Reserve
+from jfwriter.hdf5.publish_master import publish_master
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.run_ranges import with_images
+from jfwriter.hdf5.run_roots import RunRoots
 from jfwriter.hdf5.shared_run import files_judged
 from jfwriter.hdf5.storage import Storage
-from jfwriter.hdf5.verify import check_master
 from jfwriter.journal.interface import Journal
 from jfwriter.journal.run_journal import RunJournal
 from jfwriter.journal.sync_count import SyncCount
@@ -75,12 +70,13 @@ class RunWriter:
         self._plugins = PluginSet(plugins)
         self._settings = settings
         self._on_closed = on_closed
-        self._directory: RunDirectory | None = None
+        self._roots: RunRoots | None = None
         self._files: DataFiles | None = None
         self._journal: Journal | None = None
         self.synced = SyncCount()
         """Images that are known to be on the disk."""
-        self._reserve: Reserve | None = None
+        self._master_name = ""
+        self._master_directory: RunDirectory | None = None
         self._calibrations = Calibrations()
         self._original_numbers = OriginalNumbers()
         self._n_seen = 0
@@ -103,12 +99,11 @@ class RunWriter:
             return
         if not self._plan.only_writer and self._plan.n_writers == 0:
             _log.warning("%s: %s", self._plan.prefix, N_WRITERS_UNKNOWN)
-        if self._storage is None:
-            self._storage = _storage(self._settings)
-        self._directory = self._storage.open_directory(self._plan)
-        self._reserve = Reserve(self._directory.descriptor, self._storage.expected_bytes(self._plan))
-        self._journal = RunJournal.open(self._plan, self._settings, self._directory.descriptor, self.synced)
-        self._files = self._data_files(self._directory)
+        self._storage = self._storage or _storage(self._settings)
+        self._roots = RunRoots.open(self._storage, self._plan)
+        first = self._roots.first
+        self._journal = RunJournal.open(self._plan, self._settings, first.descriptor, self.synced)
+        self._files = self._data_files(first)
 
     def resume(
         self,
@@ -122,7 +117,7 @@ class RunWriter:
 
         The directory is the writer's from now on.
         """
-        self._directory = directory
+        self._roots = RunRoots(None, self._plan, directory)
         self._journal = journal
         self._files = self._data_files(directory)
         for index in untold:
@@ -151,15 +146,17 @@ class RunWriter:
         if self._files is None:
             self._n_counted += 1
             return 0
-        try:
-            return self._store(self._files, order)
-        except PayloadError as error:
-            self._losses.reject(order.image.image_id, late=error.reason == LATE)
-            raise
-        except StorageError as error:
-            self._losses.failed_with.add(order.image.image_id)
-            self._failure = StorageError(error.reason, str(error))
-            raise
+        while True:
+            try:
+                return self._store(self._files, order)
+            except PayloadError as error:
+                self._losses.reject(order.image.image_id, late=error.reason == LATE)
+                raise
+            except StorageError as error:
+                failure = StorageError(error.reason, str(error))
+            if not self._go_on_after(failure, order):
+                self._losses.failed_with.add(order.image.image_id)
+                raise failure
 
     def write_calibration(self, message: CalibrationMessage) -> None:
         """Keep a copy of the packed images for the master, if this writer makes it."""
@@ -170,13 +167,15 @@ class RunWriter:
 
     def close_file(self, file_index: int) -> None:
         """A data file is full: check, publish and tell of it. Raises StorageError."""
-        if self._files is None or not self._files.is_open(file_index):
-            return
-        try:
-            self._files.close(file_index, self._plan.images_per_file)
-        except StorageError as error:
-            self._failure = StorageError(error.reason, str(error))
-            raise
+        while self._files is not None and self._files.is_open(file_index):
+            try:
+                self._files.close(file_index, self._plan.images_per_file)
+            except StorageError as error:
+                failure = StorageError(error.reason, str(error))
+            else:
+                return
+            if not self._go_on_after(failure):
+                raise failure
 
     def finish(self, order: FinishRun) -> RunReport:
         """Close what is open, write the master, and say what stands there now. The images that `order`
@@ -185,15 +184,18 @@ class RunWriter:
         Never raises StorageError: a run that cannot be finished is abandoned and reported as failed, and so
         is one that has failed before.
         """
-        if self._journal is not None:
-            self._journal.ends(order.end)
-        if self._files is not None and self._failure is None:
+        if self._followed is not None:
+            self._followed.ends(order.end)
+        while self._files is not None and self._failure is None and not self._is_finished:
             try:
                 self._finish_files(self._files, order)
                 self._look_where_it_is()
-                self._is_finished = True
             except StorageError as error:
-                self._failure = StorageError(error.reason, str(error))
+                failure = StorageError(error.reason, str(error))
+            else:
+                self._is_finished = True
+                break
+            self._go_on_after(failure)
         if self._failure is not None:
             _log.error("run %s failed: %s", self._plan.prefix, self._failure)
         self.abandon()
@@ -205,14 +207,14 @@ class RunWriter:
         After a failure of the storage, data files that can be closed and published with what they hold are.
         What could not be published keeps its temporary name if it holds images. A second call does nothing.
         """
-        if self._directory is None:
+        if self._roots is None:
             return
         storage_works = self._failure is None
         if storage_works and not self._is_finished:
             self._failure = StorageError("abandoned", "the run was given up before its end")
         if self._files is not None:
             if not storage_works:
-                storage_works = self._reserve is not None and self._reserve.release()
+                storage_works = self._roots.release_reserve()
                 if self._failure is not None and self._failure.reason not in HOPELESS:
                     self._files.close_as_they_are()
             self._losses.abandoned.update(self._files.unpublished())
@@ -223,10 +225,27 @@ class RunWriter:
         if self._journal is not None:
             self._journal.end(keep=self._leaves_raw_material())
             self._journal = None
-        if self._reserve is not None:
-            self._reserve.release()
-        self._directory.close()
-        self._directory = None
+        self._roots.close()
+        self._roots = None
+
+    def _go_on_after(self, failure: StorageError, order: WriteImage | None = None) -> bool:
+        """Go on in the second root directory, if there is one; else the run has failed. `order`: the image
+        that could not be written."""
+        if order is not None and self._files is not None:
+            self._files.forget(order)
+        second = None if self._roots is None else self._roots.after(failure)
+        if second is None or self._files is None:
+            self._failure = failure
+            return False
+        for image_id in self._files.go_on_in(second):
+            self._losses.reject(image_id)
+        return True
+
+    @property
+    def _followed(self) -> Journal | None:
+        """The journal, as long as it is kept: it ends where the run goes on in the second root directory."""
+        is_left = self._roots is not None and self._roots.second is not None
+        return None if is_left else self._journal
 
     def _leaves_raw_material(self) -> bool:
         """Whether a recovery could make files that are lacking now."""
@@ -236,8 +255,9 @@ class RunWriter:
 
     def _file_closed(self, file: ClosedFile) -> None:
         self._losses.published.append(file)
-        if self._storage is not None:
-            self._storage.compression.learn(file.n_written * raw_image_bytes(self._plan), file.size_bytes)
+        storage = None if self._roots is None else self._roots.storage
+        if storage is not None:
+            storage.compression.learn(file.n_written * raw_image_bytes(self._plan), file.size_bytes)
         self._on_closed(file)
 
     def _store(self, files: DataFiles, order: WriteImage) -> int:
@@ -280,36 +300,34 @@ class RunWriter:
         self._look_for_gone()
 
     def _write_master(self, files: DataFiles, order: FinishRun, n_images: int) -> None:
-        assert self._directory is not None  # noqa: S101 opened with the files
-        name = self._plan.master_name
-        pending = PendingFile(self._directory, name)
+        """In the first directory if it takes it, else in the second."""
+        assert self._roots is not None  # noqa: S101 opened with the files
+        content = self._content(files, order, n_images, self._losses.n_kept)
         try:
-            with storage_faults(f"cannot create {name}"):
-                file = new_file(pending.path, master_libver(self._plan.format))
-            try:
-                content = self._content(files, order, n_images, self._losses.n_kept)
-                self._warn(write_master(file, self._plan, content))
-                with storage_faults(f"cannot close {name}"):
-                    file.close()
-            finally:
-                with contextlib.suppress(*STORAGE_FAULTS):
-                    file.close()
-            has_images = self._plan.format is FileFormat.NXmxVDS and n_images > 0
-            check_master(pending.path, name, n_images, has_images=has_images)
-            rows = {base_name(file): file.n_rows for file in self._losses.kept}
-            check_links(pending.path, name, rows, self._plan.n_files(n_images))
-            if self._journal is not None:
-                self._journal.master(pending.temporary_name, pending.size_bytes())
-        except BaseException:
-            pending.discard()
-            raise
-        self._master_bytes = pending.publish(overwrite=self._plan.overwrite, sync=self._plan.sync)
+            self._publish_master(self._roots.first, content)
+        except StorageError as error:
+            failure = StorageError(error.reason, str(error))
+        else:
+            return
+        second = self._roots.second or self._roots.after(failure)
+        if second is None:
+            raise failure
+        self._publish_master(second, replace(content, data_directory=self._roots.first.absolute))
+
+    def _publish_master(self, directory: RunDirectory, content: MasterContent) -> None:
+        content = replace(content, pieces=as_seen_from(content.pieces, directory.absolute))
+        self._master_bytes, warnings = publish_master(
+            directory, self._plan, content, self._losses.kept, self._followed
+        )
+        self._master_directory = directory
+        self._master_name = directory.relative(self._plan.master_name)
+        self._warn(warnings)
 
     def _look_for_gone(self) -> None:
         """Files that somebody took away or cut off while the run went on: their images count as dropped."""
-        assert self._directory is not None  # noqa: S101 opened with the files
+        assert self._roots is not None  # noqa: S101 opened with the files
         before = len(self._losses.gone)
-        self._losses.look_for_gone(self._directory.size_of)
+        self._losses.look_for_gone(self._roots.size_of)
         gone = self._losses.gone
         if len(gone) > before:
             self._reasons.append(
@@ -318,15 +336,15 @@ class RunWriter:
 
     def _look_at_master(self) -> None:
         """Does the master stand under its final name? Raises StorageError."""
-        assert self._directory is not None  # noqa: S101 opened with the files
+        assert self._master_directory is not None  # noqa: S101 it was published
         name = self._plan.master_name
-        found = self._directory.size_of(name)
+        found = self._master_directory.size_of(name)
         if found != self._master_bytes:
             raise StorageError("read_back", f"{name} has {found} bytes, not {self._master_bytes} as written")
 
     def _look_where_it_is(self) -> None:
         """A directory that is moved during the run takes its files along; their names have been told."""
-        if self._directory is not None and self._directory.has_moved():
+        if self._roots is not None and self._roots.has_moved():
             self._reasons.append(
                 "the directory of the run was moved or replaced: its files are where it is now"
             )
@@ -353,6 +371,7 @@ class RunWriter:
             calibrations=self._calibrations.messages,
             original_ids=self._original_numbers,
             figures=order.figures,
+            pieces=files.left.pieces,
         )
 
     def _n_images(self, order: FinishRun) -> int:
@@ -370,12 +389,12 @@ class RunWriter:
         return RunReport(
             plan=self._plan,
             outcome=outcome,
-            reasons=reasons,
+            reasons=(*reasons, *self._notes()),
             by_status=by_status,
             n_images=self._n_images(order),
             n_written=self._n_counted if self._files is None else self._losses.n_kept,
             missing=order.missing,
-            files=tuple("/".join((*self._plan.directory, name)) for name in self._names()),
+            files=self._names(),
             written_bytes=sum(file.size_bytes for file in self._losses.kept) + (self._master_bytes or 0),
             dropped=order.dropped,
             problems=dict(self._plugins.problems),
@@ -443,14 +462,25 @@ class RunWriter:
         if self._calibrations.n_left_out:
             n_left_out = self._calibrations.n_left_out
             doubts.append(f"{n_left_out} calibration {_images(n_left_out)} left out: too large")
+        if self._files is not None:
+            doubts += self._files.left.only_in_parts
         if self._files is not None and self._files.n_rows_unfilled:
             n_rows = self._files.n_rows_unfilled
             doubts.append(f"{n_rows} missing {_images(n_rows)} without fill values: too many")
         return doubts
 
-    def _names(self) -> list[str]:
-        names = sorted(base_name(file) for file in self._losses.kept)
-        return names if self._master_bytes is None else [*names, self._plan.master_name]
+    def _names(self) -> tuple[str, ...]:
+        names = sorted(file.filename for file in self._losses.kept)
+        return tuple(names) if self._master_bytes is None else (*names, self._master_name)
+
+    def _notes(self) -> list[str]:
+        """What a person should know although nothing is missing."""
+        spilled = [file for file in self._losses.kept if file.filename.startswith("/")]
+        if not spilled:
+            return []
+        n_images = sum(file.n_written for file in spilled)
+        where = f"{len(spilled)} files are in the second root directory"
+        return [f"spilled: {n_images} {_images(n_images)} in {where}"]
 
     def _warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from jfwriter.errors import RunRefused
+from jfwriter.errors import FailRun, RunRefused
 from jfwriter.hdf5.files_root import FilesRoot
 from jfwriter.hdf5.ownership import Ownership
 from jfwriter.hdf5.preflight import Compression, Room, expected_bytes, shortages
@@ -16,6 +16,10 @@ from jfwriter.session.plan import RunPlan
 from jfwriter.settings import FilesSettings
 
 _log = logging.getLogger(__name__)
+
+
+OF_THE_RUN = frozenset({"exists", "path"})
+"""Failures that are no fault of the storage: another root directory would not help."""
 
 
 class Storage:
@@ -53,12 +57,31 @@ class Storage:
 
         What the run may be too large for is refused or noted, as `files.preflight` says.
         """
-        directory = RunDirectory.open(self.first, plan, self.ownership)
+        if self.second is not None:
+            RunDirectory.refuse_conflicts(self.second, plan)
+        failure = None
+        try:
+            directory = RunDirectory.open(self.first, plan, self.ownership)
+        except FailRun as error:
+            if self.second is None or error.reason in OF_THE_RUN:
+                raise
+            failure = str(error)
+        if failure is not None:
+            directory = self.open_second(plan)
+            self.note(plan, f"{failure}; the run is written into the second root directory")
         try:
             self._look_for_room(plan, directory)
         except BaseException:
             directory.close()
             raise
+        return directory
+
+    def open_second(self, plan: RunPlan) -> RunDirectory:
+        """The run's directory below the second root. Raises RunRefused, StorageError."""
+        if self.second is None:
+            raise RunRefused("not_found", "there is no second root directory")
+        directory = RunDirectory.open(self.second, plan, self.ownership)
+        directory.is_second = True
         return directory
 
     def expected_bytes(self, plan: RunPlan) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import h5py
 
 from jfwriter.errors import StorageError
+from jfwriter.hdf5 import hdf5_file
 from jfwriter.hdf5.faults import storage_faults
 
 REASON = "read_back"
@@ -77,7 +78,7 @@ def opened(path: str) -> Iterator[h5py.File]:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file any more")
         # By name: HDF5 asks for the real path of what is a link, and /proc's are links.
-        with h5py.File(path, "r", locking="best-effort") as file:
+        with hdf5_file.open_to_read(path) as file:
             if not os.path.samestat(os.fstat(file.id.get_vfd_handle()), status):
                 raise OSError(errno.EINVAL, "it was exchanged")
             yield file

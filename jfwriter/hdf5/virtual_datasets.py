@@ -6,17 +6,35 @@ with the dataspaces shared between datasets: 60 datasets over 1000 files take we
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import h5py
 import numpy as np
 
+from jfwriter.hdf5.pieces import Pieces
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.nexus import fields
 from jfwriter.session.plan import RunPlan
 
+_IMAGES = ("/entry/data/", "/entry/channels/")
 _SpacePair = tuple[h5py.h5s.SpaceID, h5py.h5s.SpaceID]
-"""Of one file: its block of rows in the virtual dataset, and the whole of the source."""
+"""Of one source: its block of rows in the virtual dataset, and the rows of the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Rows `first_row` and on of a file with `n_source_rows` rows, for `n_rows` rows of the run."""
+
+    name: bytes
+    file_index: int
+    first_image: int
+    n_rows: int
+    first_row: int
+    n_source_rows: int
+    paths: Collection[str] | None = None
+    """Per-image datasets of a file of several; None: as told of the whole data file."""
 
 
 class VirtualDatasets:
@@ -26,11 +44,17 @@ class VirtualDatasets:
     the dataset, reads as the fill value.
     """
 
-    def __init__(self, plan: RunPlan, n_images: int) -> None:
+    def __init__(
+        self, plan: RunPlan, n_images: int, pieces: Pieces = MappingProxyType({}), data_directory: str = ""
+    ) -> None:
+        """`pieces`: of the data files that are not whole, or not where the others are, in `data_directory`
+        (empty: beside the master)."""
         self._n_images = n_images
-        n_files = plan.n_files(n_images)
-        self._sources = [_source_name(plan.data_file_name(k)) for k in range(n_files)]
-        self._rows = [plan.rows_in_file(k, n_images) for k in range(n_files)]
+        self._sources = [
+            source
+            for k in range(plan.n_files(n_images))
+            for source in _sources(plan, k, n_images, pieces, data_directory)
+        ]
         self._spaces: dict[tuple[int, ...], list[_SpacePair]] = {}
 
     def add(
@@ -49,9 +73,14 @@ class VirtualDatasets:
         spaces = self._spaces.get(stored.row_shape)
         if spaces is None:
             spaces = self._spaces[stored.row_shape] = self._make_spaces(stored.row_shape)
-        for file_index, (target_space, source_space) in enumerate(spaces):
-            if file_index not in without:
-                set_virtual(target_space, self._sources[file_index], path, source_space)
+        for source, (target_space, source_space) in zip(self._sources, spaces, strict=True):
+            is_image = stored.path.startswith(_IMAGES)
+            if source.paths is None:
+                is_held = source.file_index not in without
+            else:
+                is_held = is_image or stored.path in source.paths
+            if is_held:
+                set_virtual(target_space, source.name, path, source_space)
         shape = (self._n_images, *stored.row_shape)
         dataset = h5py.Dataset(
             fields.new_dataset(parent, name, fields.file_type(stored.dtype), shape, creation)
@@ -62,17 +91,41 @@ class VirtualDatasets:
 
     def _make_spaces(self, row_shape: tuple[int, ...]) -> list[_SpacePair]:
         spaces = []
-        first = 0
-        for n_rows in self._rows:
+        for source in self._sources:
             target = h5py.h5s.create_simple((self._n_images, *row_shape))
-            target.select_hyperslab(
-                (first, *(0 for _ in row_shape)),
-                (1,) * (1 + len(row_shape)),
-                block=(n_rows, *row_shape),
-            )
-            spaces.append((target, h5py.h5s.create_simple((n_rows, *row_shape))))
-            first += n_rows
+            _select(target, source.first_image, source.n_rows, row_shape)
+            rows = h5py.h5s.create_simple((source.n_source_rows, *row_shape))
+            if source.n_rows != source.n_source_rows:
+                _select(rows, source.first_row, source.n_rows, row_shape)
+            spaces.append((target, rows))
         return spaces
+
+
+def _sources(
+    plan: RunPlan, file_index: int, n_images: int, pieces: Pieces, data_directory: str
+) -> Iterator[_Source]:
+    first_image = file_index * plan.images_per_file
+    n_rows = plan.rows_in_file(file_index, n_images)
+    if file_index not in pieces:
+        name = _source_name(data_directory + plan.data_file_name(file_index))
+        yield _Source(name, file_index, first_image, n_rows, 0, n_rows)
+        return
+    for piece in pieces[file_index]:
+        for first, last in piece.rows:
+            yield _Source(
+                _source_name(piece.name),
+                file_index,
+                first_image + first,
+                last - first + 1,
+                first,
+                piece.n_rows,
+                piece.paths,
+            )
+
+
+def _select(space: h5py.h5s.SpaceID, first: int, n_rows: int, row_shape: tuple[int, ...]) -> None:
+    ones = (1,) * (1 + len(row_shape))
+    space.select_hyperslab((first, *(0 for _ in row_shape)), ones, block=(n_rows, *row_shape))
 
 
 def _source_name(name: str) -> bytes:

@@ -13,7 +13,7 @@ from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.rows import RowDataset
 from jfwriter.nexus import azint as nexus_azint
-from jfwriter.plugins.columns import open_rows, row_storage
+from jfwriter.plugins.columns import carries_any, open_rows, row_storage
 from jfwriter.plugins.values import Array, fitted
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
@@ -48,7 +48,7 @@ class AzintPlugin:
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels
         profiles = (image.az_int_profile, image.az_int_profile_std, image.az_int_profile_count)
-        return None if all(profile is None for profile in profiles) else profiles
+        return profiles if carries_any(profiles) else None
 
     def open_file(self, entry: h5py.Group, capacity: int) -> FileRows:
         return AzintRows(entry, self, capacity)

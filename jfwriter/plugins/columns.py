@@ -1,6 +1,8 @@
 """Tables of per-image columns: one dataset per column, described by a line of a table in a plugin's module.
 
 A column's dataset appears in a file when the start message promises it or an image of the file carries it.
+Single values wait until there are `BLOCK_ROWS` rows of them and are then stored column by column: one NumPy
+call for a block costs as much as storing three values one by one.
 """
 
 from __future__ import annotations
@@ -8,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import repeat
+from operator import attrgetter, is_not
 from typing import cast
 
 import h5py
@@ -18,12 +21,15 @@ from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.rows import RowDataset, RowStorage
 from jfwriter.nexus import fields
-from jfwriter.plugins.values import Convert, Unfit, floating, integer
+from jfwriter.plugins.values import Convert, Unfit, floating, integer, plain_block
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
 
 DETECTOR_IN_DATA_FILE = "detector/"
 DETECTOR_IN_SINGLE_FILE = "instrument/detector/detectorSpecific/"
+
+BLOCK_ROWS = 64
+"""Rows whose values wait; at most so many of each open data file, a few kB each."""
 
 NX_CLASSES = {"instrument": "NXinstrument", "instrument/detector": "NXdetector"}
 """Classes of groups below `/entry` that are no NXcollection."""
@@ -62,8 +68,8 @@ class Column:
         return floating(self.dtype) if self.dtype.startswith("f") else integer(self.dtype)
 
 
-Cells = Sequence[tuple[int, object]]
-"""What an image carries: (column number, value)."""
+Values = Sequence[object]
+"""Of one image, one for each column; None: it does not carry it."""
 
 
 class ColumnPlugin:
@@ -79,7 +85,8 @@ class ColumnPlugin:
 
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels
-        return cells(self._values(image)) or None
+        values = self._values(image)
+        return values if carries_any(values) else None
 
     def open_file(self, entry: h5py.Group, capacity: int) -> FileRows:
         return ColumnRows(entry, self._columns, self._plan, capacity)
@@ -100,25 +107,30 @@ class ColumnRows:
         self._plan = plan
         self._storage = row_storage(plan, capacity)
         self._converters = [column.converter() for column in columns]
+        self._dtypes = [np.dtype(column.dtype) for column in columns]
+        self._arrays = [number for number, column in enumerate(columns) if column.row_shape]
+        self._waiting: dict[int, Values] = {}
+        """By row: the values that are not arrays."""
         self._datasets: dict[int, RowDataset] = {}
         for number, column in enumerate(columns):
             if column.promised:
                 self._open(number)
 
     def append(self, index: int, row: object) -> None:
-        datasets, converters = self._datasets, self._converters
-        for number, value in cast("Cells", row):
-            try:
-                cell = converters[number](value)
-            except Unfit as unfit:
-                self.problems[absolute_path(self._columns[number].path, self._plan)] += 1
-                cell = unfit.kept
-                if cell is None:
-                    continue
-            dataset = datasets.get(number) or self._open(number)
-            dataset.put(index, cell)  # type: ignore[arg-type]
+        values = cast("Values", row)
+        if self._arrays:
+            values = list(values)
+            for number in self._arrays:
+                # An array may be a view into the received message, and must not outlive the order.
+                value, values[number] = values[number], None
+                if value is not None:
+                    self._put(number, index, value)
+        self._waiting[index] = values
+        if len(self._waiting) >= BLOCK_ROWS:
+            self._store_waiting()
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
+        self._store_waiting()
         stored = []
         for number in sorted(self._datasets):
             attributes = self._columns[number].attributes
@@ -126,6 +138,35 @@ class ColumnRows:
             stored.append(self._datasets[number].finish(n_rows, extra))
         self._datasets.clear()
         return tuple(stored)
+
+    def _store_waiting(self) -> None:
+        # Taken first: values that a converter cannot bear must not come again when the file is finished.
+        waiting, self._waiting = self._waiting, {}
+        indices = list(waiting)
+        for number, values in enumerate(zip(*waiting.values(), strict=True)):
+            if carries_any(values):
+                self._store_column(number, indices, values)
+
+    def _store_column(self, number: int, indices: list[int], values: Values) -> None:
+        block = None
+        if self._columns[number].convert is None:
+            block = plain_block(values, self._dtypes[number])
+        if block is not None:
+            (self._datasets.get(number) or self._open(number)).put_each(indices, block)
+            return
+        for index, value in zip(indices, values, strict=True):
+            if value is not None:
+                self._put(number, index, value)
+
+    def _put(self, number: int, index: int, value: object) -> None:
+        try:
+            cell = self._converters[number](value)
+        except Unfit as unfit:
+            self.problems[absolute_path(self._columns[number].path, self._plan)] += 1
+            cell = unfit.kept
+            if cell is None:
+                return
+        (self._datasets.get(number) or self._open(number)).put(index, cell)  # type: ignore[arg-type]
 
     def _open(self, number: int) -> RowDataset:
         dataset = open_rows(self._entry, self._columns[number].stored(self._plan), self._storage)
@@ -158,9 +199,9 @@ def _single(name: str) -> Callable[[object], Sequence[object]]:
     return lambda source: (getter(source),)
 
 
-def cells(values: Sequence[object]) -> Cells:
-    """The values that are there, with their column numbers."""
-    return [(number, value) for number, value in enumerate(values) if value is not None]
+def carries_any(values: Values) -> bool:
+    """Whether one of the values is there. Never asks an array whether it equals None."""
+    return any(map(is_not, values, repeat(None)))
 
 
 def row_storage(plan: RunPlan, capacity: int) -> RowStorage:

@@ -49,6 +49,8 @@ def _number(image: ImageMessage) -> object:
 def _efficiency(image: ImageMessage) -> object:
     if image.data_collection_efficiency is not None:
         return image.data_collection_efficiency
+    if image.packets_expected is None or image.packets_received is None:
+        return None
     try:
         expected, received = COUNT(image.packets_expected), COUNT(image.packets_received)
     except Unfit:

@@ -12,7 +12,7 @@ import numpy as np
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.nexus.names import link_name
 from jfwriter.nexus.roi import MAX_ROIS, roi_names
-from jfwriter.plugins.columns import Cells, Column, ColumnRows, cells, reader_of
+from jfwriter.plugins.columns import Column, ColumnRows, Values, reader_of
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
 
@@ -54,7 +54,7 @@ class RoiPlugin:
         integrals = image.roi_integrals
         if not integrals:
             return None
-        return [(name, cells(READ_INTEGRAL(integral))) for name, integral in integrals.items()]
+        return [(name, READ_INTEGRAL(integral)) for name, integral in integrals.items()]
 
     def open_file(self, entry: h5py.Group, capacity: int) -> FileRows:
         return RoiRows(entry, self, capacity)
@@ -103,7 +103,7 @@ class RoiRows:
         return total
 
     def append(self, index: int, row: object) -> None:
-        for name, values in cast("list[tuple[str, Cells]]", row):
+        for name, values in cast("list[tuple[str, Values]]", row):
             link = self._plugin.link(name)
             if link is None:
                 self._left_out[LEFT_OUT] += 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ class Unfit(Exception):
 
 Convert = Callable[[object], object]
 """Gives the value to store. Raises Unfit."""
+
+_LARGEST = {char: float(np.finfo(char).max) for char in "fd"}
+_INTEGER_LIMITS = {char: (int(np.iinfo(char).min), int(np.iinfo(char).max)) for char in "bBhHiIlLqQ"}
 
 
 def integer(dtype: npt.DTypeLike) -> Callable[[object], int]:
@@ -58,6 +62,24 @@ def floating(dtype: npt.DTypeLike) -> Callable[[object], float]:
         raise Unfit
 
     return convert
+
+
+def plain_block(values: Sequence[object], dtype: np.dtype[np.generic]) -> Array | None:
+    """`values` as an array of `dtype`, if `integer` or `floating` would take each of them as it is.
+
+    None: somebody has to look at each value (some are absent, of other types, NaN or out of range).
+    """
+    kinds = set(map(type, values))
+    if dtype.kind == "f":
+        if kinds != {float}:
+            return None
+        numbers = np.array(values, np.float64)
+        return numbers.astype(dtype) if (np.abs(numbers) <= _LARGEST[dtype.char]).all() else None
+    if not kinds <= {int, bool}:
+        return None
+    integers = cast("Sequence[int]", values)
+    low, high = _INTEGER_LIMITS[dtype.char]
+    return np.array(integers, dtype) if low <= min(integers) and max(integers) <= high else None
 
 
 def ascii_text(size_bytes: int) -> Convert:

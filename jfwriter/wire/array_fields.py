@@ -141,9 +141,13 @@ def image_map(dtypes: frozenset[str]) -> Reader[dict[str, Payload]]:
             raise Mismatch("a map of images", value)
         if len(value) > limits.max_channels:
             raise Mismatch(f"at most {limits.max_channels} channels", value)
-        return {
-            at(".*", fields.text, name, limits): at(f".{name}", image, content, limits)
-            for name, content in value.items()
-        }
+        images: dict[str, Payload] = {}
+        for name, content in value.items():
+            text = at(".*", fields.text, name, limits)
+            try:
+                images[text] = image(content, limits)
+            except Mismatch as mismatch:
+                raise mismatch.inside(f".{text}") from None
+        return images
 
     return convert

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,7 +66,7 @@ class ItemReader:
         self._scan(np.frombuffer(view, np.uint8), limits)
         n_spliced, n_cuts, _ = self._result.tolist()
         parts = [view[offset : offset + size] for offset, size in self._cuts[:n_cuts].tolist()]
-        return _decode(self._scratch[:n_spliced].tobytes(), parts, limits)
+        return _decode(self._scratch[:n_spliced].tobytes(), parts, limits.max_nesting + 1)
 
     def _scan(self, data: npt.NDArray[np.uint8], limits: LimitSettings) -> None:
         """Fill scratch, cuts and result, with more memory where the kernel asks for it."""
@@ -91,31 +91,30 @@ class ItemReader:
                 raise ProtocolError(reason, f"not decoded: {text} (byte {self._result[2]} of {data.size})")
 
 
-def _decode(splice: bytes, parts: Sequence[memoryview], limits: LimitSettings) -> object:
+def _decode(splice: bytes, parts: Sequence[memoryview], max_depth: int) -> object:
     def resolve(tag: cbor2.CBORTag, _immutable: bool) -> object:
         number = tag.tag
         if number == CUT_BYTES_TAG:
             return parts[tag.value]
         return Table(parts[tag.value]) if number == CUT_TABLE_TAG else tag
 
-    def loads(str_errors: str) -> object:
-        return cbor2.loads(
-            splice,
-            tag_hook=resolve,
-            str_errors=str_errors,
-            max_depth=limits.max_nesting + 1,
-            allow_duplicate_keys=False,
-        )
-
     try:
-        return loads("strict")
+        return _loads(splice, resolve, "strict", max_depth)
     except cbor2.CBORDecodeError:
         # Mostly text that is not UTF-8. Replacing from the start would cost every message a third more.
         try:
-            return loads("replace")
+            return _loads(splice, resolve, "replace", max_depth)
         except cbor2.CBORDecodeError as error:
             reason = "duplicate_key" if "Duplicate map key" in str(error) else "not_well_formed"
             raise ProtocolError(reason, f"not decoded: {_printable(error)}") from None
+
+
+def _loads(
+    splice: bytes, resolve: Callable[[cbor2.CBORTag, bool], object], str_errors: str, max_depth: int
+) -> object:
+    return cbor2.loads(
+        splice, tag_hook=resolve, str_errors=str_errors, max_depth=max_depth, allow_duplicate_keys=False
+    )
 
 
 def _printable(error: Exception) -> str:

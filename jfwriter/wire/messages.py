@@ -166,7 +166,7 @@ class StartMessage:
     source: memoryview | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: `wire.image` leaves absent fields to the class
 class ImageMessage:
     """One image. `channels` maps channel name -> packed image, in the sender's order.
 

@@ -173,9 +173,36 @@ def _close(stack: Numbers, depth: int) -> int:
     return depth
 
 
+@helper
+def _plain_rows(data: Bytes, start: int, n_rows: int) -> tuple[int, int]:
+    """(bytes, data items) of `n_rows` maps of short text to numbers, booleans and nulls, as tables have them.
+    (0, 0) if they are anything else, and then the general way looks at them."""
+    position = start
+    n_items = 0
+    for _ in range(n_rows):
+        if position >= data.size or data[position] >> 5 != _DICT or data[position] & 31 >= 24:
+            return 0, 0
+        n_entries = data[position] & 31
+        position += 1
+        for _ in range(n_entries):
+            if position >= data.size or data[position] >> 5 != _TEXT or data[position] & 31 >= 24:
+                return 0, 0
+            position += 1 + (data[position] & 31)
+            if position >= data.size:
+                return 0, 0
+            major = data[position] >> 5
+            info = data[position] & 31
+            if info >= 28 or not (major < _BYTES or (major == _OTHER and info >= 20 and info != 24)):
+                return 0, 0
+            position += head_size(info)
+        n_items += 1 + 2 * n_entries
+    return (position - start, n_items) if position <= data.size else (0, 0)
+
+
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), uint8[::1], int64[:, ::1], int64[:, ::1],"
-    " int64[::1], int64, int64)"
+    " int64[::1], int64, int64)",
+    keeps_gil=True,
 )
 def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state must stay in registers
     data: Bytes,
@@ -260,6 +287,12 @@ def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state 
                     cuts[n_cuts, 0] = position
                     table = n_cuts
                     n_cuts += 1
+                    if depth + 2 <= max_nesting and depth + 2 < stack.shape[0]:
+                        plain, inside = _plain_rows(data, position + head, argument)
+                        if plain > 0 and n_items + inside <= MAX_ITEMS:
+                            n_items += inside
+                            body = plain
+                            opens = False
             elif major == _TAGGED:
                 opens = True
                 strip = argument == 0 or argument == 1 or argument == 30

@@ -39,7 +39,13 @@ class Entries:
         return at(f".{name}", convert, self.values[name], self._limits)
 
     def optional(self, name: str, convert: fields.Reader[fields.T]) -> fields.T | None:
-        return self.required(name, convert) if name in self.values else None
+        value = self.values.get(name)
+        if value is None:
+            return None
+        try:
+            return convert(value, self._limits)
+        except Mismatch as mismatch:
+            raise mismatch.inside(f".{name}") from None
 
 
 def goniometer(value: object, limits: LimitSettings) -> dict[str, GoniometerAxis]:

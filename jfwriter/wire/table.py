@@ -7,7 +7,7 @@ Both give the same columns; the kernel is about ten times faster than a dict for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -76,7 +76,8 @@ def _matches(data: Bytes, position: int, size: int, names: Bytes, targets: Numbe
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), Array(uint8, 2, 'C', readonly=True),"
     " Array(int64, 2, 'C', readonly=True), Array(float64, 2, 'C', readonly=True),"
-    " float64[:, ::1], int64[::1], uint64[::1])"
+    " float64[:, ::1], int64[::1], uint64[::1])",
+    keeps_gil=True,
 )
 def read_rows(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the bytes
     data: Bytes,
@@ -192,7 +193,8 @@ class TableReader:
         self._columns = np.array([(spec.hole, *_bounds(spec.dtype)) for spec in specs.values()], np.float64)
         for constant in (self._names, self._targets, self._columns):
             constant.flags.writeable = False
-        self._order = [(c, list(specs)[c], specs[list(specs)[c]].dtype) for _, c in spellings]
+        self._order = [(c, list(specs)[c]) for _, c in spellings]
+        self._blocks = _blocks([spec.dtype for spec in specs.values()])
         self._out = np.empty((len(specs), MAX_ROWS), np.float64)
         self._counts = np.zeros(len(spellings), np.int64)
         self._word = np.zeros(1, np.uint64)
@@ -213,14 +215,30 @@ class TableReader:
         columns: dict[str, npt.NDArray[np.generic]] = {}
         present: dict[str, int] = {}
         with np.errstate(invalid="ignore"):  # a signalling NaN is no reason for a warning
-            for (column, name, dtype), count in zip(self._order, self._counts.tolist(), strict=True):
-                if count == 0:
-                    continue
-                if name in columns:  # two spellings of one column
-                    return None
-                columns[name] = self._out[column, :n_rows].astype(dtype)
-                present[name] = count
+            cast = [
+                row
+                for first, stop, dtype in self._blocks
+                for row in self._out[first:stop, :n_rows].astype(dtype)
+            ]
+        for (column, name), count in zip(self._order, self._counts.tolist(), strict=True):
+            if count == 0:
+                continue
+            if name in columns:  # two spellings of one column
+                return None
+            columns[name] = cast[column]
+            present[name] = count
         return Columns(n_rows, columns, present)
+
+
+def _blocks(dtypes: Sequence[np.dtype[np.generic]]) -> list[tuple[int, int, np.dtype[np.generic]]]:
+    """(first column, one behind the last, type) of neighbours of one type: they are cast in one call."""
+    blocks: list[tuple[int, int, np.dtype[np.generic]]] = []
+    for column, dtype in enumerate(dtypes):
+        if blocks and blocks[-1][2] == dtype:
+            blocks[-1] = (blocks[-1][0], column + 1, dtype)
+        else:
+            blocks.append((column, column + 1, dtype))
+    return blocks
 
 
 def _kind(dtype: np.dtype[np.generic]) -> int:

@@ -6,7 +6,9 @@ Each test ends with a run that is written whole, without a restart.
 from __future__ import annotations
 
 import errno
+import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ import h5py
 import hdf5plugin  # noqa: F401 registers the bitshuffle filter for reading
 import numpy as np
 import pytest
+import zmq
 
 from tests.support import stream
 from tests.support.daemon import wait_for
@@ -178,9 +181,9 @@ def test_a_file_system_that_becomes_read_only(tmp_path: Path, dcu: PlainDcu) -> 
         last = finished(service, 1)
         assert (last["outcome"], last["images_written"]) == ("failed", 4)
         assert last["reasons"][0].startswith("read_only: ")
-        assert service.get("health")[0] == 503
+        wait_for(lambda: service.get("health")[0] == 503)
         dcu.send(stream.run(2, n_images=3))
-        assert "read-only" in finished(service, 2)["reasons"][0]
+        assert "read-only" in finished(service, 2)["reasons"][0].lower()
         assert images_that_stand(root) == 4
         ext4.repair()
         assert images_that_stand(root) == 4
@@ -244,3 +247,67 @@ def test_an_error_of_the_storage(faulty: Faulty, operation: str, number: int, re
     assert images_that_stand(root) == 4
     assert sorted(path.name for path in root.glob("*.h5")) == ["run1_data_000001.h5"]
     next_run_is_written(service, dcu)
+
+
+def test_a_second_root(tmp_path: Path, dcu: PlainDcu) -> None:
+    """The first fills up in mid-run: all images are kept, told of where they are, and found by the master."""
+    second = tmp_path / "second"
+    second.mkdir()
+    text = f'[files]\nsecond_root_dir = "{second}"\n[announce]\nannounce_run_end = true\n'
+    with (
+        tmpfs(tmp_path / "root", "size=400k") as root,
+        zmq.Context() as context,
+        context.socket(zmq.SUB) as subscriber,
+        Service(root, "-H0", "-f0", config(tmp_path, text), dcu.address) as service,
+    ):
+        subscriber.rcvtimeo = 60_000
+        subscriber.subscribe(b"")
+        subscriber.connect(service.wait_until_ready().endpoint("announcements"))
+        n_runs = 0
+        while not subscriber.poll(100):  # the subscription may not have arrived yet
+            n_runs += 1
+            dcu.send(stream.run(100 + n_runs, n_images=1, user_data={"file_format": 0}))
+        finished(service, n_runs)
+        dcu.send(noise(150, LAYOUTS["vds"]))
+        last = finished(service, n_runs + 1)
+        assert (last["outcome"], last["images_written"]) == ("complete", 150)
+        assert last["reasons"][-1].startswith("spilled: ")
+        assert any("second root" in text for text in service.log.splitlines())
+        announced: list[dict[str, Any]] = []
+        while not announced or "event" not in announced[-1] or announced[-1]["run_name"] != "series 1":
+            announced.append(json.loads(subscriber.recv()))
+        own = [message for message in announced if message["run_name"] == "series 1"]
+        assert own[-1]["files"] == last["files"]
+        for message in own[:-1]:
+            with h5py.File(root / message["filename"]) as file:
+                assert len(file["/entry/data/data"]) == message["nimages"]
+        assert any(message["filename"].startswith(f"{second}/") for message in own[:-1])
+        with h5py.File(root / last["files"][-1]) as file:
+            found = file["/entry/data/data"][()]
+        np.testing.assert_array_equal(
+            found, np.random.default_rng(1).integers(0, 1 << 16, (150, 64, 64), "u2")
+        )
+        assert service.end() == 0
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600, 13 * 366 * 86400])
+def test_a_clock_that_is_set_in_mid_run(faulty: Faulty, seconds: int) -> None:
+    """Back and forth by an hour, and beyond 2038: no run is harmed, and no waiting time is told wrong."""
+    service, root, n_before = faulty.fresh()
+    storage, dcu = faulty.storage, faulty.dcu
+    assert storage is not None
+    messages = stream.run(1, n_images=12)
+    dcu.send(messages[:7])
+    before = service.wait_for_status(state="writing", files_closed=1)
+    storage.set_clock(seconds)
+    dcu.send(messages[7:])
+    last = finished(service, n_before + 1)
+    status = service.status
+    storage.set_clock(0)
+    assert last["outcome"] == "complete"
+    assert abs(last["finished_at"] - time.time() - seconds) < 600
+    assert_whole(root, 1, 12)
+    assert 0 <= status["uptime_s"] - before["uptime_s"] < 600
+    assert status["warnings"] == []
+    with h5py.File(root / "run1_master.h5") as file:
+        assert file["/entry/start_time"][()]

@@ -368,9 +368,15 @@ def test_storage_that_stalls_loses_nothing(root: Path, dcu: PlainDcu) -> None:
 
 
 def test_many_short_runs(service: Service, dcu: PlainDcu) -> None:
-    n_runs = 100
-    for i in range(n_runs):
+    n_runs = 200
+    wait_for(lambda: service.status["inputs"][0]["connected"])
+    dcu.send(stream.run(0, n_images=1))
+    service.wait_for_status(state="idle", nimages=1)
+    process = Path(f"/proc/{service.process.pid}")
+    before = {name: len(list((process / name).iterdir())) for name in ("fd", "task")}
+    for i in range(1, n_runs):
         dcu.send(stream.run(i, n_images=1))
     wait_for(lambda: service.status["totals"]["runs"] == {"complete": n_runs})
     assert len(list(service.root.glob("*_master.h5"))) == n_runs
     assert service.status["queue_bytes"] == 0
+    wait_for(lambda: all(len(list((process / name).iterdir())) <= n for name, n in before.items()))

@@ -47,6 +47,12 @@ class FaultyStorage:
         """It waits until the next rule or `work`."""
         self._set(f"{operation} {text} {nth} wait\n")
 
+    def set_clock(self, seconds: int) -> None:
+        """The time of day is so much later from now on; negative: earlier."""
+        new = self._rules.with_suffix(".clock.new")
+        new.write_text(str(seconds))
+        new.rename(f"{self._rules}.clock")
+
     def work(self) -> None:
         """As storage should."""
         self._set("")

@@ -7,6 +7,7 @@ Both are tuples of (name, bytes). Made with plain cbor2 and by hand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,6 +101,25 @@ MALFORMED: tuple[tuple[str, bytes], ...] = (
         + (b"\x73" + b"a" * 19) * (1 << 20)),
     *((f"truncated at byte {n}", SMALL_IMAGE[:n]) for n in range(1, len(SMALL_IMAGE))),
 )  # fmt: skip
+
+_REASON_BY_NAME = (
+    ("an array$|a number$|null$", "not_a_map"),
+    ("no type|type is", "bad_field"),
+    ("trailing|two messages|text$|zeros", "trailing_bytes"),
+    ("duplicate", "duplicate_key"),
+    ("map key", "bad_key"),
+    ("nested|five million|a million|(text|spots) of 20 MB", "over_limit"),
+    ("tag around|tag of indefinite|ones|reserved|integer of|simple|lonely|open map|text chunk|open chunk",
+     "not_well_formed"),
+    ("tag |the tag|prefix twice", "tag_refused"),
+    ("", "truncated"),
+)  # fmt: skip
+
+
+def reason_of(name: str) -> str:
+    """Why the decoder must refuse an entry of `MALFORMED`."""
+    return next(reason for pattern, reason in _REASON_BY_NAME if re.match(pattern, name))
+
 
 WRONG: tuple[tuple[str, Any], ...] = (
     ("negative", -1),

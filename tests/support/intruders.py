@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tests.support import stream
-from tests.support.hostile import MALFORMED
+from tests.support.hostile import MALFORMED, reason_of
 from tests.support.plain_dcu import compress, encode, image
 from tests.support.wire_fields import tag
 
@@ -167,5 +167,6 @@ def all_intruders() -> Iterator[Intruder]:
         yield Intruder(name, messages, {f"bad_messages/{kind}": len(messages)}, f"({kind})")
     for name, data in MALFORMED:
         if "at byte" not in name:
-            yield Intruder(name, (data,), {"bad_messages": 1}, "is dropped (")
+            kind = reason_of(name)
+            yield Intruder(name, (data,), {f"bad_messages/{kind}": 1}, f"({kind})")
     yield from _others()

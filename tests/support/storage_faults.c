@@ -4,7 +4,7 @@
  * `op` on whose path contains `text` ("3" that one alone, "3+" all from then on), `action` is an error
  * number to fail with, or "wait": the operation waits until the file says something else. It is read
  * anew whenever an operation is looked at, and when it has changed, counting starts again. A rule that
- * has struck makes "<file>.struck".
+ * has struck makes "<file>.struck". "<file>.clock" holds seconds that are added to the time of day.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -148,6 +148,22 @@ int close(int fd) {
     }
 OPEN(open)
 OPEN(open64)
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int code = REAL(clock_gettime)(clock, now);
+    if (code == 0 && clock == CLOCK_REALTIME && getenv("STORAGE_FAULTS")) {
+        char name[PATH_MAX], text[32];
+        snprintf(name, sizeof name, "%s.clock", getenv("STORAGE_FAULTS"));
+        int descriptor = (int)syscall(SYS_openat, AT_FDCWD, name, O_RDONLY | O_CLOEXEC);
+        if (descriptor >= 0) {
+            long n = syscall(SYS_read, descriptor, text, sizeof text - 1);
+            syscall(SYS_close, descriptor);
+            text[n > 0 ? n : 0] = 0;
+            now->tv_sec += atol(text);
+        }
+    }
+    return code;
+}
 
 int mkdirat(int directory, const char *path, mode_t mode) { FAIL_IF(struck("mkdir", directory, path)); return REAL(mkdirat)(directory, path, mode); }
 int renameat(int from, const char *old, int to, const char *new) { FAIL_IF(struck("rename", from, old)); return REAL(renameat)(from, old, to, new); }

@@ -290,6 +290,7 @@ def test_too_many_bins_are_refused() -> None:
         ("JUNGFRAU 1M", {}, 0),
         ("JUNGFRAU 1M", {"mask_chip_edges": False}, 1),
         ("PILATUS4 2M", {}, 1),
+        ("PILATUS4 2M", {"mask_chip_edges": True}, 0),
         (None, {}, 1),
     ],
 )

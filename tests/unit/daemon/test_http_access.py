@@ -16,7 +16,6 @@ import pytest
 from jfwriter.daemon import http
 from jfwriter.daemon.http_access import Access
 from jfwriter.daemon.http_connections import Connections
-from jfwriter.daemon.http_pace import Pace
 from jfwriter.daemon.status import Health, LastRun, Status
 from jfwriter.errors import SettingsError
 from jfwriter.socket_settings import HttpSettings
@@ -353,21 +352,3 @@ async def test_too_many_connections_are_refused_and_the_others_live() -> None:
             stream.close()
         writer.close()
         await eventually(lambda: sum("lost" in echo.events for echo in echoes) == 3)
-
-
-async def test_a_pace_lets_a_burst_through_and_then_one_by_one() -> None:
-    loop = asyncio.get_running_loop()
-    pace = Pace(per_s=100.0, burst=10, max_wait_s=0.3)
-    began = loop.time()
-    took = []
-
-    async def one() -> bool:
-        allowed = await pace.turn()
-        took.append(loop.time() - began)
-        return allowed
-
-    answers = await asyncio.gather(*(one() for _ in range(60)))
-    assert sum(answers) == 40, "ten at once, thirty in the time that may be waited"
-    assert all(answers[:40])
-    assert took[9] < 0.1
-    assert max(took) >= 0.29

@@ -49,6 +49,18 @@ def test_memory_is_kept_until_it_is_given_back() -> None:
     assert left_bytes < kept_bytes - 50_000_000
 
 
+def test_what_is_loaded_is_out_of_the_collectors_way() -> None:
+    code = (
+        "import gc; from jfwriter.daemon.memory import COLLECT_AFTER, spare_what_stays; spare_what_stays();"
+        "print(gc.get_freeze_count(), len(gc.get_objects()), gc.get_threshold()[0] == COLLECT_AFTER)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    n_frozen, n_watched, is_rare = done.stdout.split()
+    assert int(n_frozen) > 1000
+    assert int(n_watched) < 100
+    assert is_rare == "True"
+
+
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     allocator = Allocator()
     monkeypatch.setattr(allocator, "_mallopt", None)

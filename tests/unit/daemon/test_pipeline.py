@@ -251,6 +251,18 @@ async def test_what_waits_is_charged_and_what_is_dropped_is_not(rig: Rig) -> Non
     await rig.settled()
 
 
+async def test_free_form_data_is_charged_for_its_memory(rig: Rig) -> None:
+    rig.disk.may_write.clear()
+    rig.feed(stream.start(1), stream.image_message(0))
+    await eventually(lambda: rig.writer.progress.current)
+    before = rig.budget.used_bytes
+    greedy = stream.image_message(1, user_data=[[]] * 10_000)
+    rig.feed(greedy)
+    assert rig.budget.used_bytes - before > 50 * 10_000 + len(greedy)
+    rig.disk.may_write.set()
+    await rig.settled()
+
+
 async def test_a_flood_of_runs_is_charged_too(rig: Rig) -> None:
     rig.disk.may_write.clear()
     rig.feed(stream.start(0), stream.image_message(0, 0))
@@ -261,6 +273,19 @@ async def test_a_flood_of_runs_is_charged_too(rig: Rig) -> None:
     rig.disk.may_write.set()
     await rig.settled()
     assert len(rig.told.announced) == 499
+
+
+async def test_another_version_of_the_interface_is_told(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for i, version in enumerate((None, 0x10, 0x10, 0x11, None)):
+        fields = {} if version is None else {"magic_number": version}
+        rig.feed(*stream.run(i + 1, n_images=1, **fields, from_the_future=[1, 2]))
+    await rig.settled()
+    assert [text for text in caplog.messages if "interface" in text] == [
+        "the sender's interface has version 0x10",
+        "the sender's interface has version 0x11; it was 0x10",
+    ]
+    assert rig.board.runs == {"complete": 5}
 
 
 async def test_fields_that_are_ignored_are_counted(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:

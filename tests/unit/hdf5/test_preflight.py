@@ -98,7 +98,7 @@ def test_closed_files_are_learned_from(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.write(0, 1, 2, 3)
     run.writer.close_file(0)
-    storage = run.writer._storage
-    assert storage is not None
+    assert run.writer._roots is not None
+    storage = run.writer._roots.storage
     size_bytes = (tmp_path / "scan1_data_000001.h5").stat().st_size
     assert storage.compression.share == size_bytes / (4 * 3 * 4 * 2)

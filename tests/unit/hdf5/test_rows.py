@@ -46,6 +46,22 @@ def test_a_vector_of_a_data_file_is_contiguous_with_exactly_its_rows(file: h5py.
     assert written.attrs["units"] == b"m"
 
 
+@pytest.mark.parametrize(
+    "indices",
+    [list(range(4090, 4150)), [3, 1, 2], [5000, 5001, 12, 5002], [7], [1, 2, 2, 3]],
+    ids=["across blocks", "any order", "far apart", "one", "twice"],
+)
+def test_rows_put_together_are_those_put_one_by_one(file: h5py.File, indices: list[int]) -> None:
+    dataset = RowDataset(file, stored(), RowStorage(6000, contiguous=True))
+    values = np.arange(100, 100 + len(indices))
+    dataset.put_each(indices, values)
+    dataset.finish(6000)
+    expected = np.full(6000, -1)
+    for index, value in zip(indices, values, strict=True):
+        expected[index] = value
+    np.testing.assert_array_equal(file["values"][()], expected)
+
+
 def test_a_vector_of_the_single_file_has_chunks_of_4096_and_no_filter(file: h5py.File) -> None:
     dataset = RowDataset(file, stored(), RowStorage(5000, contiguous=False))
     fill_rows(dataset, {4999: 3})

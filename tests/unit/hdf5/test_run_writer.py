@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jfwriter.errors import RunRefused, StorageError
-from jfwriter.hdf5 import run_writer
+from jfwriter.hdf5 import publish_master
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.orders import ClosedFile, Outcome
 from jfwriter.wire.messages import RoiIntegral, Spots
@@ -143,7 +143,7 @@ def test_a_master_that_cannot_be_written_fails_the_run(
     def refuse(*_: object, **__: object) -> list[str]:
         raise StorageError("no_space", "cannot write scan1_master.h5: No space left on device")
 
-    monkeypatch.setattr(run_writer, "write_master", refuse)
+    monkeypatch.setattr(publish_master, "write_master", refuse)
     run = make_run(file_format=2)
     run.write(0)
     report = run.finish(1)

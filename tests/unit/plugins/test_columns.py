@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from jfwriter.plugins import plugins_for
+from jfwriter.plugins.columns import BLOCK_ROWS
 from jfwriter.plugins.detector import detector
 from jfwriter.plugins.image_statistics import image_statistics
 from jfwriter.plugins.mx import mx
@@ -87,6 +89,48 @@ def test_floats(one_file: OneFile, plan: MakePlan, *, make: Callable[[RunPlan], 
     np.testing.assert_array_equal(dataset[()], np.array([0.5] + [np.nan] * 4, "f4"))
     assert dataset.attrs.get("units", b"").decode() == (units or "")
     assert one_file.problems == {f"/entry/{path}": 3}
+
+
+def test_blocks_of_values_hold_what_single_values_would(one_file: OneFile, plan: MakePlan) -> None:
+    """More rows than wait at a time, in any order, with holes, and with values that do not fit among them."""
+    rng = np.random.default_rng(3)
+    n_rows = 3 * BLOCK_ROWS + 7
+    counts: list[Any] = [int(x) for x in rng.integers(0, 2**32, n_rows)]
+    angles: list[Any] = rng.normal(size=n_rows).tolist()
+    indexed: list[Any] = (rng.random(n_rows) > 0.5).tolist()
+    for row in (5, BLOCK_ROWS + 1, n_rows - 1):
+        counts[row], angles[row] = [2**32, "x", None][row % 3], [np.inf, np.nan, None][row % 3]
+    images = {
+        int(row): image(
+            int(row), strong_pixel_count=counts[row], mosaicity=angles[row], indexing_result=indexed[row]
+        )
+        for row in [*range(2 * BLOCK_ROWS), *rng.permutation(np.arange(2 * BLOCK_ROWS, n_rows))]
+    }
+    file = one_file.write(mx(plan()), images, n_rows)
+    fits = [type(x) is int and x < 2**32 for x in counts]
+    expected = [x if fit else 0 for x, fit in zip(counts, fits, strict=True)]
+    assert file["/entry/MX/strongPixels"][()].tolist() == expected
+    stored = [x if isinstance(x, float) and np.isfinite(x) else np.nan for x in angles]
+    np.testing.assert_array_equal(file["/entry/MX/mosaicity"][()], np.array(stored, "f4"))
+    assert file["/entry/MX/imageIndexed"][()].tolist() == [int(x) for x in indexed]
+    n_unfit = sum(x is not None and not fit for x, fit in zip(counts, fits, strict=True))
+    n_infinite = sum(x is not None and np.isinf(x) for x in angles)
+    assert one_file.problems == {
+        path: n for path, n in (("/entry/MX/strongPixels", n_unfit), ("/entry/MX/mosaicity", n_infinite)) if n
+    }
+
+
+def test_no_array_of_a_message_waits(one_file: OneFile, plan: MakePlan) -> None:
+    """It may be a view into the received bytes, which are given back when the image is written."""
+    plugin = mx(plan())
+    rows = plugin.open_file(one_file.file.require_group("entry"), 4)
+    lattice = np.arange(9.0)
+    seen = weakref.ref(lattice)
+    rows.append(0, plugin.row(image(0, indexing_lattice=lattice, spot_count=3), None))
+    del lattice
+    assert seen() is None
+    rows.finish(1)
+    np.testing.assert_array_equal(one_file.file["/entry/MX/latticeIndexed"][0], np.arange(9.0))
 
 
 def test_lattices(one_file: OneFile, plan: MakePlan) -> None:

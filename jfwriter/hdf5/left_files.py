@@ -1,0 +1,166 @@
+"""Files that a run could not go on with, and what becomes of their images. Writer thread only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import h5py
+
+from jfwriter.errors import StorageError
+from jfwriter.hdf5 import hdf5_file
+from jfwriter.hdf5.data_file import DataFile, FilledRows, image_path
+from jfwriter.hdf5.faults import storage_faults
+from jfwriter.hdf5.image_dataset import ImageFormat
+from jfwriter.hdf5.pieces import Piece, rest
+from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.run_ranges import with_images
+from jfwriter.session.orders import Range
+from jfwriter.session.plan import FileFormat, RunPlan
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftFile:
+    """A closed file whose images are wanted in another one, which stores them in the same `formats`."""
+
+    path: str
+    rows: tuple[Range, ...]
+    formats: Mapping[str, ImageFormat]
+
+
+class LeftFiles:
+    """The parts of one run, and where the rows of its data files stand because of them."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        self.pieces: dict[int, list[Piece]] = {}
+        """Data files in the second root directory, or of which a part was left; names are absolute."""
+        self.only_in_parts: list[str] = []
+        """What the files that the master leads to do not hold."""
+        self._plan = plan
+        self._wanted: dict[int, LeftFile] = {}
+        """Files whose images the file that goes on shall hold, too."""
+        self._published_rows: dict[int, frozenset[int]] = {}
+        """Rows that stand in a published part, by data file."""
+
+    def formats(self, file_index: int, usual: Mapping[str, ImageFormat]) -> Mapping[str, ImageFormat]:
+        """How the images of a file have to be stored that goes on with one that was left."""
+        left = self._wanted.get(file_index)
+        return usual if left is None else left.formats
+
+    def is_in_part(self, file_index: int, row: int) -> bool:
+        return row in self._published_rows.get(file_index, ())
+
+    def n_own(self, file_index: int, file: DataFile) -> int:
+        """Images of a file that stand in no part of it."""
+        in_part = self._published_rows.get(file_index, ())
+        return file.n_written - sum(file.holds(row) for row in in_part)
+
+    def publish_part(self, file_index: int, file: DataFile, directory: RunDirectory) -> FilledRows | None:
+        """Close a file as it is, under the name of a part; None if that cannot be done.
+
+        A virtual dataset is made of the part and the file that goes on; in other layouts its images are
+        wanted there.
+        """
+        if not file.can_be_filled:
+            return None
+        rows = rows_of(file, file_index * self._plan.images_per_file)
+        file.call_it(part_name(self._plan, file_index))
+        try:
+            filled = file.fill(file.end_row, fill_gaps=False)
+            file.seal()
+            file.publish()
+        except StorageError as error:
+            _log.error("%s: %s", self._plan.prefix, error)
+            return None
+        self._published_rows[file_index] = frozenset(_each(rows))
+        self._add(file_index, file, filled, rows, directory)
+        if self._plan.format is not FileFormat.NXmxVDS:
+            self._wanted[file_index] = LeftFile(directory.path(file.name), rows, file.formats)
+        return filled
+
+    def want(self, file_index: int, file: DataFile) -> None:
+        """A file was closed without being published; its images are to be saved."""
+        rows = rows_of(file, file_index * self._plan.images_per_file)
+        self._wanted[file_index] = LeftFile(file.path_now(), rows, file.formats)
+
+    def bring_over(self, file_index: int, file: DataFile) -> None:
+        """What was left of a file into the one that goes on. Raises StorageError."""
+        left = self._wanted.pop(file_index, None)
+        if left is None:
+            return
+        lost = bring_over(left, file)
+        shown = left.path.rpartition("/")[2]
+        if file_index in self._published_rows and lost:
+            self.only_in_parts.append(f"{len(lost)} images are only in {shown}")
+        n_images = sum(1 for _ in _each(left.rows))
+        self.only_in_parts.append(f"the per-image values of {n_images} images are only in {shown}")
+
+    def in_second(self, file_index: int, file: DataFile, filled: FilledRows, directory: RunDirectory) -> None:
+        """A data file was published in the second root directory."""
+        elsewhere = sorted(row for piece in self.pieces.get(file_index, ()) for row in piece.rows)
+        self._add(file_index, file, filled, rest(elsewhere, filled.n_rows), directory)
+
+    def _add(
+        self,
+        file_index: int,
+        file: DataFile,
+        filled: FilledRows,
+        rows: tuple[Range, ...],
+        directory: RunDirectory,
+    ) -> None:
+        paths = frozenset(stored.path for stored in filled.datasets)
+        piece = Piece(directory.absolute + file.name, filled.n_rows, rows, paths)
+        self.pieces.setdefault(file_index, []).append(piece)
+
+
+def part_name(plan: RunPlan, file_index: int) -> str:
+    """Name of a file that holds the rows of a data file up to a failure. It never looks like a data file."""
+    return f"{plan.data_file_name(file_index).removesuffix('.h5')}_part.h5"
+
+
+def rows_of(file: DataFile, first_image: int) -> tuple[Range, ...]:
+    return with_images((), (image_id - first_image for image_id in file.image_ids()))
+
+
+def _each(rows: Iterable[Range]) -> Iterator[int]:
+    for first, last in rows:
+        yield from range(first, last + 1)
+
+
+def bring_over(left: LeftFile, file: DataFile) -> list[int]:
+    """Copy images as they are packed into `file`; returns the rows that cannot be read.
+
+    Raises StorageError if `file` cannot take them.
+    """
+    todo = [row for row in _each(left.rows) if not file.holds(row)]
+    lost = set(todo)
+    for row, chunks in _chunks(left, todo):
+        file.adopt(row, chunks)
+        lost.discard(row)
+    return sorted(lost)
+
+
+def _chunks(left: LeftFile, rows: list[int]) -> Iterator[tuple[int, dict[str, bytes]]]:
+    """Of the rows that can be read."""
+    try:
+        with storage_faults(f"cannot open {left.path}"):
+            source = hdf5_file.open_to_read(left.path)
+    except StorageError as error:
+        _log.error("%s", error)
+        return
+    with source:
+        paths = {name: image_path(number, name).encode() for number, name in enumerate(left.formats)}
+        for row in rows:
+            try:
+                with storage_faults(f"cannot read row {row} of {left.path}"):
+                    chunks = {
+                        name: bytes(h5py.h5d.open(source.id, path).read_direct_chunk((row, 0, 0))[1])
+                        for name, path in paths.items()
+                    }
+            except StorageError as error:
+                _log.error("%s", error)
+                continue
+            yield row, chunks

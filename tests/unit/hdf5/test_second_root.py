@@ -1,0 +1,271 @@
+"""A run whose root directory fills up or fails goes on in the second one, and its master finds all of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401 registers the bitshuffle filter for reading
+import numpy as np
+import pytest
+
+from jfwriter.errors import RunRefused, StorageError
+from jfwriter.hdf5.data_file import DataFile
+from jfwriter.hdf5.image_dataset import ImageDataset
+from jfwriter.hdf5.publish import PendingFile
+from jfwriter.payload import Codec, Payload
+from jfwriter.session.orders import Outcome, RunReport
+from tests.support import messages
+from tests.support.mounts import tmpfs
+from tests.support.writer_run import Run
+
+SIZE = 64
+N_IMAGES = 100
+PIXELS = np.random.default_rng(1).integers(0, 60_000, (N_IMAGES, SIZE, SIZE), np.uint16)
+DATA_ONLY, LEGACY, VDS, INTEGRATED = range(4)
+
+
+@dataclass
+class Roots:
+    first: Path
+    second: Path
+
+    def run(self, file_format: int, *, files: dict[str, object] | None = None, **start: Any) -> Run:
+        """Ten images of 8 kB in a file."""
+        values = {"image_size_x": SIZE, "image_size_y": SIZE, "number_of_images": N_IMAGES}
+        values |= {"images_per_file": 10, "file_format": file_format}
+        settings = {"second_root_dir": str(self.second), "preflight": "off"} | (files or {})
+        return Run(self.first, files=settings, **(values | start))
+
+    def masters(self) -> list[Path]:
+        return sorted(self.first.rglob("*_master.h5")) + sorted(self.second.rglob("*_master.h5"))
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Roots:
+    found = Roots(tmp_path / "first", tmp_path / "second")
+    found.first.mkdir()
+    found.second.mkdir()
+    return found
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Roots]:
+    """The first root takes about 40 images."""
+    (tmp_path / "second").mkdir()
+    with tmpfs(tmp_path / "first", "size=400k") as first:
+        yield Roots(first, tmp_path / "second")
+
+
+def write(run: Run, image_ids: range) -> None:
+    for image_id in image_ids:
+        data = memoryview(PIXELS[image_id].tobytes())
+        payload = Payload(data, Codec.NONE, np.dtype("<u2"), (SIZE, SIZE))
+        fields = {"channels": {"default": payload}, "saturated_pixel_count": image_id}
+        run.write_image(messages.image(image_id, **fields))
+        if run.plan.images_per_file and image_id % run.plan.images_per_file == run.plan.images_per_file - 1:
+            run.writer.close_file(image_id // run.plan.images_per_file)
+
+
+def written(run: Run, n_images: int = N_IMAGES) -> RunReport:
+    write(run, range(n_images))
+    report: RunReport = run.finish(n_images)
+    return report
+
+
+def images_through(master: Path) -> Any:
+    """As a reader finds them: the virtual dataset, or the links one after another."""
+    with h5py.File(master) as file:
+        data = file["/entry/data"]
+        if "data" in data:
+            return data["data"][()]
+        return np.concatenate([data[name][()] for name in sorted(data) if name.startswith("data_")])
+
+
+def names(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("file_format", [LEGACY, VDS, INTEGRATED])
+def test_a_disk_that_fills_up(small: Roots, file_format: int) -> None:
+    run = small.run(file_format)
+    report = written(run)
+    assert report.n_written == N_IMAGES
+    assert report.missing == ()
+    (master,) = small.masters()
+    np.testing.assert_array_equal(images_through(master), PIXELS)
+    assert report.reasons[-1].startswith("spilled: ")
+    assert {name for name in report.files if name.startswith("/")} == {
+        str(small.second / name) for name in names(small.second)
+    }
+    assert [name for name in names(small.first) if name.endswith(".tmp")] == []
+    assert sum(file.n_written for file in run.closed) == N_IMAGES
+    if file_format == VDS:
+        assert report.outcome is Outcome.COMPLETE
+        with h5py.File(master) as file:
+            counts = file["/entry/image/saturated_pixels"][()]
+        np.testing.assert_array_equal(counts, range(N_IMAGES))
+    else:
+        assert report.outcome is Outcome.INCOMPLETE
+        assert "per-image values of" in " ".join(report.reasons)
+        assert "_part.h5" in " ".join(report.reasons)
+
+
+def test_data_files_alone(small: Roots) -> None:
+    report = written(small.run(DATA_ONLY))
+    assert report.n_written == N_IMAGES
+    files = [*small.first.glob("*_data_0000??.h5"), *small.second.glob("*_data_0000??.h5")]
+    files.sort(key=lambda path: path.name)
+    assert len(files) == 10
+    found = np.concatenate([h5py.File(path)["/entry/data/data"][()] for path in files])
+    np.testing.assert_array_equal(found, PIXELS)
+
+
+def test_files_that_are_brought_together_again(small: Roots, tmp_path: Path) -> None:
+    """The links name the second root; where it is not, the library looks beside the master."""
+    written(small.run(VDS))
+    together = tmp_path / "together"
+    shutil.copytree(small.first, together)
+    for path in small.second.iterdir():
+        shutil.move(path, together)
+    np.testing.assert_array_equal(images_through(together / "scan1_master.h5"), PIXELS)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, kind: type, method: str, when: Any) -> None:
+    """`method` raises an EIO where `when(self, *arguments)`."""
+    real = getattr(kind, method)
+
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        if when(self, *arguments):
+            raise StorageError("io_error", "Input/output error")
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(kind, method, call)
+
+
+@pytest.mark.parametrize("file_format", [LEGACY, VDS])
+def test_an_image_that_cannot_be_written(
+    roots: Roots, monkeypatch: pytest.MonkeyPatch, file_format: int
+) -> None:
+    run = roots.run(file_format)
+    write(run, range(25))
+    with monkeypatch.context() as patch:
+        failing(patch, ImageDataset, "write", lambda *_: not names(roots.second))
+        write(run, range(25, 26))
+    write(run, range(26, N_IMAGES))
+    report = run.finish(N_IMAGES)
+    assert report.n_written == N_IMAGES
+    assert names(roots.first) == [
+        "scan1_data_000001.h5", "scan1_data_000002.h5", "scan1_data_000003_part.h5", "scan1_master.h5",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(images_through(roots.first / "scan1_master.h5"), PIXELS)
+    assert "8" not in report.dropped
+
+
+@pytest.mark.parametrize("file_format", [LEGACY, VDS, INTEGRATED])
+def test_a_file_that_cannot_be_synced_is_lost_and_the_run_goes_on(
+    roots: Roots, monkeypatch: pytest.MonkeyPatch, file_format: int
+) -> None:
+    """After a failed sync nobody knows what is on the disk: it is neither published nor copied."""
+    first = "scan1_master.h5" if file_format == INTEGRATED else "scan1_data_000002.h5"
+    failing(
+        monkeypatch,
+        PendingFile,
+        "publish",
+        lambda self, *_: self.name == first and not self._directory.is_second,
+    )
+    n_lost = N_IMAGES if file_format == INTEGRATED else 10
+    report = written(roots.run(file_format))
+    assert report.n_written == N_IMAGES - n_lost
+    assert report.outcome is Outcome.INCOMPLETE
+    assert report.dropped == {"write_failed": n_lost}
+    assert report.missing == ((0, 99),) if file_format == INTEGRATED else ((10, 19),)
+    (left,) = [name for name in names(roots.first) if name.endswith(".tmp")]
+    assert left.startswith(first)
+
+
+def test_a_master_that_cannot_be_written(roots: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands in the second root and finds the data files in the first."""
+    failing(
+        monkeypatch,
+        PendingFile,
+        "publish",
+        lambda self, *_: self.name.endswith("master.h5") and not self._directory.is_second,
+    )
+    report = written(roots.run(VDS, file_prefix="a/scan1"))
+    assert report.outcome is Outcome.COMPLETE
+    assert report.files[-1] == str(roots.second / "a" / "scan1_master.h5")
+    np.testing.assert_array_equal(images_through(roots.second / "a" / "scan1_master.h5"), PIXELS)
+
+
+def test_a_first_root_that_went_away_before_the_run(roots: Roots) -> None:
+    run = roots.run(VDS, file_prefix="a/scan1")
+    assert run.writer._roots is not None
+    storage = run.writer._roots.storage
+    run.finish(0)
+    roots.first.rename(roots.first.parent / "old")
+    roots.first.mkdir()
+    directory = storage.open_directory(run.plan)
+    assert directory.is_second
+    directory.close()
+    assert any("second root" in text for text in storage.notices_of(run.plan.serial))
+    assert names(roots.first) == []
+
+
+def test_names_are_looked_for_in_both_roots(roots: Roots) -> None:
+    (roots.second / "scan1_data_000003.h5").touch()
+    with pytest.raises(RunRefused, match=r"second/scan1_data_000003\.h5 exists already"):
+        roots.run(VDS)
+    assert names(roots.first) == []
+
+
+def test_nothing_is_made_in_a_second_root_that_is_not_needed(roots: Roots) -> None:
+    report = written(roots.run(VDS, file_prefix="a/b/scan1"))
+    assert report.outcome is Outcome.COMPLETE
+    assert list(roots.second.iterdir()) == []
+    assert not any("spilled" in reason for reason in report.reasons)
+
+
+def test_a_second_root_that_fails_too(small: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+    small.second.rename(small.second.parent / "other")
+    with tmpfs(small.second, "size=200k"):
+        run = small.run(VDS)
+        with pytest.raises(StorageError) as caught:
+            write(run, range(N_IMAGES))
+        assert caught.value.reason == "no_space"
+        run.writer.abandon()
+        report = run.finish(N_IMAGES, missing=())
+        assert report.outcome is Outcome.FAILED
+        assert 0 < report.n_written < N_IMAGES
+        assert report.n_written == sum(file.n_written for file in run.closed)
+
+
+def test_a_second_root_that_is_not_there_costs_nothing(roots: Roots) -> None:
+    roots.second.rmdir()
+    run = roots.run(VDS)
+    assert run.writer._roots is not None
+    assert "cannot be used" in run.writer._roots.storage.second_problem
+    assert written(run).outcome is Outcome.COMPLETE
+
+
+def test_quantities_that_cannot_be_stored_count_their_image_once(
+    roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a second root the run fails; what is published does not hold the image that is told lost."""
+    run = roots.run(VDS, files={"second_root_dir": ""})
+    write(run, range(5))
+    with monkeypatch.context() as patch:
+        failing(patch, DataFile, "append_rows", lambda *_: True)
+        with pytest.raises(StorageError):
+            write(run, range(5, 6))
+    run.writer.abandon()
+    report = run.finish(N_IMAGES)
+    assert report.outcome is Outcome.FAILED
+    assert report.n_written == 5
+    assert report.dropped == {"run_failed": 1}
+    with h5py.File(roots.first / "scan1_data_000001.h5") as file:
+        np.testing.assert_array_equal(file["/entry/data/data"][()], PIXELS[:5])
