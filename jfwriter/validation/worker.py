@@ -5,6 +5,7 @@ What comes back is JSON, not pickles: the other process has read what nobody vou
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -20,6 +21,7 @@ from jfwriter.validation.findings import Check, Report
 from jfwriter.validation.target import Target
 
 TICK_S = 0.5
+START_LIMIT_S = 120.0
 WAIT_S = 2.0
 MAX_REPORT_BYTES = 256 << 20
 
@@ -62,6 +64,8 @@ class _Worker:
                 pass_fds=[there.fileno()],
             )
         self._here.send_bytes(json.dumps({"deep": options.deep, "also": options.also}).encode())
+        # Loading the libraries is no fault of the first file.
+        self._here.poll(START_LIMIT_S)
 
     def report(self, target: Target) -> dict[str, object] | str:
         """What was found; a text says why nothing was."""
@@ -73,16 +77,20 @@ class _Worker:
                     return answer
         except (EOFError, OSError, ValueError):
             # The pipe is closed by the process' end, which comes at once.
-            return _ended(self._process.wait(WAIT_S))
+            return _ended(self._wait())
         return f"reading it made no progress for {self._stall_limit_s:g} s; given up"
 
     def end(self) -> None:
         self._here.close()
+        self._wait()
+
+    def _wait(self) -> int:
+        """Exit status of the process, which is killed if it does not end by itself."""
         try:
-            self._process.wait(WAIT_S)
+            return self._process.wait(WAIT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            return self._process.wait()
 
 
 def _ended(exit_code: int) -> str:
@@ -117,6 +125,7 @@ def _work(there: Connection) -> None:
 
     wished = json.loads(there.recv_bytes())
     options = Options(wished["deep"], tuple(map(Path, wished["also"])), progress)
+    there.send_bytes(b"0")
     while True:
         try:
             packed = json.loads(there.recv_bytes())
@@ -130,4 +139,5 @@ def _work(there: Connection) -> None:
 
 
 if __name__ == "__main__":
-    _work(Connection(int(sys.argv[1])))
+    with contextlib.suppress(BrokenPipeError):  # given up by the other side
+        _work(Connection(int(sys.argv[1])))

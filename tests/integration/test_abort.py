@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -26,7 +28,9 @@ def test_a_process_that_aborts_leaves_no_half_file_and_comes_back(tmp_path: Path
             dcu.send(stream.run(1, n_images=4))
             service.wait_for_status(state="idle", nimages=4)
             whole = {file.name: file.read_bytes() for file in root.iterdir() if file.suffix == ".h5"}
-            dcu.send([stream.start(2, 4), stream.image_message(0, 2), stream.image_message(1, 2)])
+            dcu.send([stream.start(2, 4), stream.image_message(0, 2)])
+            service.wait_for_status(nimages=1, images_synced=1)
+            dcu.send([stream.image_message(1, 2)])
             assert service.code() == -signal.SIGABRT
         assert sorted(whole) == ["run1_data_000001.h5", "run1_master.h5"]
         assert {file.name: file.read_bytes() for file in root.iterdir() if file.suffix == ".h5"} == whole
@@ -37,8 +41,16 @@ def test_a_process_that_aborts_leaves_no_half_file_and_comes_back(tmp_path: Path
             status = again.wait_for_status(state="idle", nimages=3)
             assert status["last_run"]["outcome"] == "complete"
             assert status["totals"]["images_dropped"] == {"no_run": 1}
+            assert again.status["runs_to_recover"] == 1
+            recover = [sys.executable, "-m", "jfwriter", "recover", str(root)]
+            done = subprocess.run(recover, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
             assert again.end() == 0
     with h5py.File(root / "run3_data_000001.h5") as file:
         for row in range(3):
             np.testing.assert_array_equal(file["/entry/data/data"][row], stream.pixels(row))
-    assert not list(root.glob("run2*.h5"))
+    with h5py.File(root / "run2_master.h5") as file:
+        specific = file["/entry/instrument/detector/detectorSpecific"]
+        assert specific["nimages"][()] == 1
+        assert specific["outcome"][()] == b"incomplete"
+        np.testing.assert_array_equal(file["/entry/data/data_000001"][0], stream.pixels(0))
