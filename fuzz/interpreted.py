@@ -80,6 +80,7 @@ def _memory_module() -> ModuleType:
         "load_u32_be": _loads(4, "big"), "load_u64": _loads(8, "little"),
         "copy_8": _copies(8), "copy_16": _copies(16), "copy_32": _copies(32),
         "put_8": _puts(1), "put_32": _puts(4),
+        "prefetch": lambda _array, _offset: None,  # touches nothing
     }  # fmt: skip
     vars(module).update(names)
     return module
@@ -87,7 +88,9 @@ def _memory_module() -> ModuleType:
 
 def _jit_module() -> ModuleType:
     module = ModuleType("jit")
-    vars(module).update(kernel=lambda *_: lambda function: function, helper=lambda f: f, inlined=lambda f: f)
+    vars(module).update(
+        kernel=lambda *_, **__: lambda function: function, helper=lambda f: f, inlined=lambda f: f
+    )
     return module
 
 
