@@ -34,7 +34,7 @@ RECORD = Path(__file__).with_name("cost.json")
 N_BEFORE, N_COUNTED = 50, 300
 """All in one data file; what happens once for each block of rows happens often enough."""
 TOLERANCE = 0.03
-"""Share that counts as more. Repeats differ by 0.002, see README.md here."""
+"""Share that counts as more. Repeats differ by at most 0.0014, see README.md here."""
 PACKAGES = ("numpy", "h5py", "hdf5plugin", "numba", "llvmlite", "cbor2", "pydantic")
 
 
