@@ -3,8 +3,6 @@
 Numba has no unaligned access and no vectors of its own. Nothing here checks a bound: each docstring says
 which bytes are touched, and the caller keeps them inside its arrays. The vectors are LLVM's generic ones:
 every CPU gets the instructions it has. Byte order is little-endian, as on all machines Numba compiles for.
-
-Numba notices changes of the file of a kernel only: after a change here, remove `__pycache__`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,11 @@ Written when everything else is done, also for a run that failed or was cancelle
 from __future__ import annotations
 
 import json
+import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from jfwriter.errors import FailRun, StorageError
 from jfwriter.hdf5.faults import storage_error
@@ -17,13 +20,28 @@ from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.storage import Storage
 from jfwriter.nexus import times
-from jfwriter.session.orders import ClosedFile, RunReport
+from jfwriter.session.orders import ClosedFile, Outcome, RunReport
 from jfwriter.session.plan import RunPlan
 from jfwriter.software import SOFTWARE
+
+_log = logging.getLogger(__name__)
 
 VERSION = 1
 MAX_RANGES = 10_000
 """Ranges of missing images that are listed; image_status of the master has them all."""
+
+
+def with_manifest(
+    storage: Storage, report: RunReport, files: Sequence[ClosedFile], master_bytes: int | None
+) -> RunReport:
+    """Write the manifest; `report` with what came of it. A run whose manifest is missing is not complete."""
+    plan = report.plan
+    problem = write_manifest(storage, report, files, master_bytes, time.time())
+    if not problem:
+        return replace(report, manifest="/".join((*plan.directory, plan.manifest_name)))
+    _log.error("%s: no manifest: %s", plan.prefix, problem)
+    outcome = Outcome.INCOMPLETE if report.outcome is Outcome.COMPLETE else report.outcome
+    return replace(report, outcome=outcome, reasons=(*report.reasons, f"no manifest: {problem}"))
 
 
 def write_manifest(
