@@ -139,12 +139,12 @@ def carry_out(root: Path, layout: int, sent: Sent, *, taken_away: bool) -> RunRe
     daemon = OfflineDaemon(root, files={"manifest": True, "checksum": "crc32"})
     store = ImageDataset.write
 
-    def write(self: ImageDataset, row: int, payload: Any) -> int:
+    def write(self: ImageDataset, row: int, payload: Any, *rest: Any) -> int:
         image_id = int(unpacked(payload)) - 1
         if sent.refused_by_disk.get(image_id, 0):
             sent.refused_by_disk[image_id] -= 1
             raise PayloadError("bad_payload", "cannot be stored")
-        return store(self, row, payload)
+        return store(self, row, payload, *rest)
 
     start = messages.start(file_format=layout, number_of_images=N_IMAGES, channels=("default",))
     with pytest.MonkeyPatch.context() as patch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from jfwriter.errors import StorageError
 from jfwriter.hdf5 import master_file, virtual_datasets
 from jfwriter.hdf5.master_links import check_links
+from jfwriter.hdf5.run_master import RunMaster
 from jfwriter.session.orders import Outcome
 from tests.support.writer_run import Run
 
@@ -86,13 +88,14 @@ def test_a_file_cut_off_after_it_was_published(make_run: MakeRun) -> None:
 def test_a_master_that_is_not_as_written_is_told(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(file_format=2)
     run.write(0)
-    real = run.writer._write_master
+    real = RunMaster.write
 
-    def cut(*arguments: object) -> None:
-        real(*arguments)  # type: ignore[arg-type]
+    def cut(*arguments: Any) -> list[str]:
+        warnings = real(*arguments)
         os.truncate(run.root / "scan1_master.h5", 100)
+        return warnings
 
-    monkeypatch.setattr(run.writer, "_write_master", cut)
+    monkeypatch.setattr(RunMaster, "write", cut)
     report = run.finish(1)
     assert report.outcome is Outcome.FAILED
     assert report.reasons[0].startswith("read_back: scan1_master.h5 has 100 bytes, not ")
