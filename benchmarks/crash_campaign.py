@@ -27,7 +27,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import fabio  # type: ignore[import-untyped]
+import fabio
 import h5py
 import hdf5plugin
 import numpy as np
@@ -224,7 +224,7 @@ def read_by_others(folder: Path, run: SimulatedRun, ids: list[int]) -> None:
         n_images = int(file["/entry/instrument/detector/detectorSpecific/nimages"][()])
         if n_images != len(ids):
             raise Broken(f"the master has {n_images} images, the files {len(ids)}")
-        entry = nxmx.NXmx(file).entries[0]  # type: ignore[no-untyped-call]
+        entry = nxmx.NXmx(file).entries[0]
         if not entry.instruments[0].detectors[0].modules:
             raise Broken("nxmx finds no module")
     with fabio.open(str(master)) as image:
