@@ -118,10 +118,14 @@ def jfwriter(arguments: Sequence[str]) -> int:
     return run(PYTHON, "-m", "jfwriter", *arguments)
 
 
+ALL_TESTS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+"""On all cores, the tests of a file in one process: they share a daemon."""
+
+
 def test(arguments: Sequence[str]) -> int:
     set_up("test")
     say("Tests")
-    return run(PYTHON, "-m", "pytest", *arguments)
+    return run(PYTHON, "-m", "pytest", *(arguments or ALL_TESTS))
 
 
 def check(arguments: Sequence[str]) -> int:

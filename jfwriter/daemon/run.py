@@ -84,6 +84,7 @@ async def _main(
             await server.close()
         context.term()
         manager.close()
+    signals.ignore()
     _log.info("ended with exit status %d", code)
     return code, not parts.aftermath.writer_ended.is_set()
 

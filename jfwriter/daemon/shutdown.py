@@ -32,6 +32,14 @@ class Signals:
             elif signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._on_signal, number)
 
+    def ignore(self) -> None:
+        """The end is reached: a late signal must not change the exit status to that of a killed process, as
+        it would once the event loop has given its handlers back."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+
     def _on_signal(self, number: signal.Signals) -> None:
         if self.first.is_set():
             _log.warning("%s again: leaving at once", number.name)
