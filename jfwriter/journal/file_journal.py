@@ -158,10 +158,13 @@ class FileJournal:
             return
         try:
             if self._data >= 0:
-                os.close(self._data)
+                # Nothing was written through these two: an error of the storage has been told by the sync or
+                # by HDF5, and the descriptors are gone whatever close says.
+                for descriptor in (self._data, self._directory):
+                    with contextlib.suppress(OSError):
+                        os.close(descriptor)
                 self._data = -1
                 self._output.close()
-                os.close(self._directory)
         finally:
             self._syncing.release()
 

@@ -74,8 +74,11 @@ class Output:
         with self._lock:
             if self._descriptor >= 0:
                 self._write()
-                os.close(self._descriptor)
-                self._descriptor = -1
+                descriptor, self._descriptor = self._descriptor, -1
+                try:
+                    os.close(descriptor)
+                except OSError as error:  # the descriptor is gone all the same
+                    self.problem = self.problem or f"{self.name} cannot be closed: {error.strerror}"
                 self.problem = self.problem or f"{self.name} is closed"
 
     def remove(self) -> None:

@@ -158,7 +158,7 @@ def test_a_full_disk(small: Faulty, layout: str) -> None:
 
 def test_no_inode_left(small: Faulty) -> None:
     service, root, n_before = small.fresh()
-    remount(root, "nr_inodes=5")
+    remount(root, "nr_inodes=9")
     small.dcu.send(stream.run(n_images=40))
     last = finished(service, n_before + 1)
     remount(root, "nr_inodes=1000")

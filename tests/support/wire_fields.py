@@ -393,7 +393,7 @@ def assert_same(got: Any, wanted: Any, where: str = "") -> None:
         np.testing.assert_array_equal(got, wanted, err_msg=where)
     elif dataclasses.is_dataclass(wanted) and not isinstance(wanted, Payload):
         assert type(got) is type(wanted), where
-        for field in dataclasses.fields(wanted):
+        for field in (field for field in dataclasses.fields(wanted) if field.compare):
             assert_same(getattr(got, field.name), getattr(wanted, field.name), f"{where}.{field.name}")
     elif isinstance(wanted, dict):
         assert list(got) == list(wanted), where

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -437,8 +438,18 @@ def test_the_command(vds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert told["runs"][0]["problems"] == []
 
 
-def test_a_file_that_never_answers_is_given_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    os.mkfifo(tmp_path / "hang_master.h5")
+def test_a_file_that_never_answers_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A storage that hangs is not at hand either: the process that reads is stopped."""
+    (tmp_path / "hang_master.h5").write_bytes(b"x")
+    send = worker._Worker.report
+
+    def stop(self: worker._Worker, target: worker.Target) -> dict[str, object] | str:
+        self._process.send_signal(signal.SIGSTOP)
+        return send(self, target)
+
+    monkeypatch.setattr(worker._Worker, "report", stop)
     assert main(["validate", str(tmp_path), "--stall-limit", "0.2"]) == 1
     assert "reading it made no progress for 0.2 s; given up" in capsys.readouterr().out
 
