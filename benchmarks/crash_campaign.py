@@ -34,8 +34,8 @@ import numpy as np
 import nxmx
 import zmq
 
+from jfwriter.recovery.place import Options
 from jfwriter.recovery.result import RunResult, State
-from jfwriter.recovery.run import Options
 from jfwriter.recovery.search import recover_below
 from jfwriter.simulator import RunOptions, SimulatedRun, default_geometry, default_sample, find_detector
 

@@ -29,6 +29,10 @@ class Unusable(Exception):
     """Nothing can be made of the journal; `str()` says why."""
 
 
+class NotBegun(Unusable):
+    """The journal ends before its start message does: what it holds is how such a journal begins."""
+
+
 class _Header(pydantic.BaseModel):
     version: int
     token: str
@@ -96,7 +100,10 @@ def load_run(opened: OpenedFile, name: str) -> RunMaterial:
         raise Unusable("its name is not that of a journal")
     reader = Reader(opened.file, opened.size_bytes)
     records = iter(reader)
-    material = _begin(next(records, None), next(records, None))
+    header, start = next(records, None), next(records, None)
+    if start is None and (header is None or header.kind == Kind.RUN) and reader.is_cut:
+        raise NotBegun("it ends before the start message of its run")
+    material = _begin(header, start)
     if (material.plan.basename, material.token) != (matched["basename"], matched["token"]):
         raise Unusable("it belongs to another run than its name says")
     for number, record in enumerate(records):

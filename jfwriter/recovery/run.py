@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from jfwriter.errors import FailRun
 from jfwriter.hdf5.file_facts import FileFacts
@@ -15,6 +15,7 @@ from jfwriter.recovery.images import JOURNAL_SUFFIX, FileHeader, FileImages, rea
 from jfwriter.recovery.material import (
     NOTES_SUFFIX,
     RUN_NAME,
+    NotBegun,
     RunMaterial,
     Unusable,
     load_notes,
@@ -22,42 +23,21 @@ from jfwriter.recovery.material import (
 )
 from jfwriter.recovery.notes import Notes
 from jfwriter.recovery.opened import CannotLock, InUse, is_held, opened, size_of
+from jfwriter.recovery.place import Options, RunPlace
 from jfwriter.recovery.rebuild import Rebuild, shown
 from jfwriter.recovery.result import RunResult, State
+from jfwriter.recovery.unbegun import without_start
 from jfwriter.session.orders import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """`remove`: take the raw material away where all of it is recovered. `force`: also where the file system
-    knows no locks. `overwrite`: replace files of the run's names, if its start message said so."""
-
-    dry_run: bool = False
-    remove: bool = False
-    force: bool = False
-    overwrite: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlace:
-    """The journal `name` of a run in the open directory `descriptor`, called `shown` relative to the searched
-    one; `names` are all files there."""
-
-    descriptor: int
-    shown: str
-    name: str
-    names: Sequence[str]
-
-    @property
-    def path(self) -> str:
-        return "/".join(part for part in (self.shown, self.name) if part)
 
 
 def recover_run(place: RunPlace, options: Options) -> RunResult:
     """Recover one run; never raises for what is in its files."""
     try:
         with opened(place.descriptor, place.name, lock=True, force=options.force) as journal:
-            material = load_run(journal, place.name)
+            try:
+                material = load_run(journal, place.name)
+            except NotBegun:
+                return without_start(place, options)
             return _Recovery(place, options, material).result()
     except InUse:
         return RunResult(place.path, State.IN_USE, reason="a living writer holds it")
