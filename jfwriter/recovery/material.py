@@ -56,7 +56,9 @@ class RunMaterial:
     master_bytes: int | None = None
     """Size of the master that has got its final name, or was about to."""
     temporary_names: set[str] = field(default_factory=set)
-    """Files that an earlier recovery has left half-written, and a sealed master."""
+    """Files that hold nothing that is not elsewhere, too: a master in work, what an earlier recovery left."""
+    opening: set[str] = field(default_factory=set)
+    """Temporary names of data files that were about to be made, each with its journal before it."""
     recovered: dict[str, Any] | None = None
     """What an earlier recovery has told at its end."""
     is_torn: bool = False
@@ -66,7 +68,7 @@ class RunMaterial:
         """Enter one record of the run's journal, or of the notes of a recovery; damaged ones are told."""
         try:
             self._note(record)
-        except (ValueError, TypeError, RecursionError, JfwriterError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError, JfwriterError) as error:
             self.problems.append(f"a record of kind {record.kind} is not understood: {_first_line(error)}")
 
     def _note(self, record: Record) -> None:
@@ -89,6 +91,8 @@ class RunMaterial:
                 self.temporary_names.add(str(told["temporary_name"]))
             case Kind.TEMPORARY:
                 self.temporary_names.add(str(json.loads(record.body)["temporary_name"]))
+            case Kind.OPENING:
+                self.opening.add(str(json.loads(record.body)["temporary_name"]))
             case Kind.RECOVERED:
                 self.recovered = dict(json.loads(record.body))
 
@@ -132,7 +136,7 @@ def _begin(header: Record | None, start: Record | None) -> RunMaterial:
         if not isinstance(message, StartMessage):
             raise Unusable("its start message is none")
         plan = make_plan(message, settings, 1, told.received_at)
-    except (ValueError, TypeError, RecursionError, JfwriterError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, JfwriterError) as error:
         raise Unusable(f"the start of its run is not understood: {_first_line(error)}") from None
     if not plan.writes_files:
         raise Unusable("its run writes no files")

@@ -49,6 +49,12 @@ class Notes:
         channels: Sequence[object],  # noqa: ARG002
         directory: int,  # noqa: ARG002
     ) -> None:
+        self.making(temporary_name)
+
+    def follow_file(self, file_index: int) -> bool:  # noqa: ARG002
+        return True
+
+    def making(self, temporary_name: str) -> None:
         self.temporary_names.add(temporary_name)
         self._add(Kind.TEMPORARY, {"temporary_name": temporary_name})
 

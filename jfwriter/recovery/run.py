@@ -10,6 +10,7 @@ from dataclasses import replace
 from jfwriter.errors import FailRun
 from jfwriter.hdf5.file_facts import FileFacts
 from jfwriter.hdf5.run_directory import data_file_index
+from jfwriter.journal.file_journal import SUFFIX
 from jfwriter.journal.run_journal import boot_id
 from jfwriter.recovery.images import JOURNAL_SUFFIX, FileHeader, FileImages, read_header
 from jfwriter.recovery.material import (
@@ -21,6 +22,7 @@ from jfwriter.recovery.material import (
     load_notes,
     load_run,
 )
+from jfwriter.recovery.names import is_temporary
 from jfwriter.recovery.notes import Notes
 from jfwriter.recovery.opened import CannotLock, InUse, is_held, opened, size_of
 from jfwriter.recovery.place import Options, RunPlace
@@ -63,6 +65,8 @@ class _Recovery:
         self._notes_bytes = self._load_notes()
         self._problems: list[str] = []
         self._n_gone = 0
+        self._unwritten: list[str] = []
+        """Journals of data files that were never made."""
         self._headers: dict[str, FileHeader] = dict(self._find_headers())
         self._published = [facts for _, facts in sorted(material.closings.items()) if self._stands(facts)]
 
@@ -156,8 +160,22 @@ class _Recovery:
             except (OSError, Unusable) as error:
                 self._problems.append(f"{name}: {error}")
                 continue
-            if header is not None and header.token == self._material.token:
+            if header is None:
+                self._note_unwritten(name)
+            elif header.token == self._material.token:
                 yield name, header
+
+    def _note_unwritten(self, name: str) -> None:
+        """A journal without header was being made when the writer died, and its data file not yet; if that
+        stands there, the journal has lost what it held."""
+        data_file = name.removesuffix(SUFFIX)
+        is_own = data_file in self._material.opening and is_temporary(self._plan.basename, data_file)
+        if is_own and self._size(data_file) is None:
+            self._unwritten.append(name)
+        elif is_own:
+            self._problems.append(
+                f"{name}: it is empty: nothing tells where images lie in {data_file}"
+            )
 
     def _may_be_of_the_run(self, name: str) -> bool:
         return name.startswith(f"{self._plan.basename}_") and name.endswith(JOURNAL_SUFFIX)
@@ -188,6 +206,8 @@ class _Recovery:
                 images = FileImages(self._material, header, is_certain=is_certain)
                 if self._size(header.temporary_name) is None:
                     n_images = images.count(self._place.descriptor, name)
+                    if n_images == 0:
+                        continue
                     self._n_gone += n_images
                     self._problems.append(f"{header.temporary_name} is gone: {n_images} images are lost")
                     continue
@@ -253,11 +273,12 @@ class _Recovery:
             yield from (part for part in (header.temporary_name, name) if self._size(part) is not None)
         own = self._material.temporary_names - {h.temporary_name for h in self._headers.values()}
         yield from (name for name in sorted(own) if self._is_temporary(name) and self._size(name) is not None)
+        yield from self._unwritten
         yield from (name for name in (self._notes_name, self._place.name) if self._size(name) is not None)
 
     def _is_temporary(self, name: str) -> bool:
         """Whether a name that a journal tells is one that only a writer of this run can have made."""
-        return name.startswith(f"{self._plan.basename}_") and name.endswith(".tmp") and "/" not in name
+        return is_temporary(self._plan.basename, name)
 
     def _discard(self, names: Iterable[str]) -> None:
         """Half-written files of this or an earlier recovery; what they are made of is still there."""
