@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.errors import PayloadError, StorageError
-from jfwriter.hdf5.checksums import RowChecksums, checksum_path, write_checksums
+from jfwriter.hdf5.checksums import RowChecksums, checksum_path, most_unlike, write_checksums
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_facts import ChannelFacts, DatasetFacts, FileFacts, originals
 from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
@@ -35,7 +35,7 @@ from jfwriter.nexus import fields, times
 from jfwriter.nexus.entry import entry
 from jfwriter.nexus.root import root
 from jfwriter.payload import Payload
-from jfwriter.session.orders import WriteImage
+from jfwriter.session.orders import Likeness, WriteImage
 from jfwriter.session.plan import FileFormat, RunPlan
 from jfwriter.software import SOFTWARE
 
@@ -190,6 +190,14 @@ class DataFile:
         if self._writeback is not None:
             self._writeback.wrote(n_bytes)
         return n_bytes
+
+    def compare(self, row: int, channels: Mapping[str, Payload]) -> Likeness:
+        """Of `channels`, whose framing is not checked, with the image at `row`. Raises nothing."""
+        if not self.holds(row):
+            return Likeness.UNKNOWN
+        if channels.keys() != self._images.keys():
+            return Likeness.DIFFERS
+        return most_unlike(images.compare(row, channels[name]) for name, images in self._images.items())
 
     def enter(self, order: WriteImage) -> None:
         """Into the journal, if there is one: the image that was written last."""

@@ -28,7 +28,7 @@ from jfwriter.journal.interface import Journal
 from jfwriter.journal.run_journal import RunJournal
 from jfwriter.journal.sync_count import SyncCount
 from jfwriter.payload import Codec
-from jfwriter.session.orders import ClosedFile, FinishRun, RunReport, WriteImage
+from jfwriter.session.orders import ClosedFile, CompareImage, FinishRun, Likeness, RunReport, WriteImage
 from jfwriter.session.plan import N_WRITERS_UNKNOWN, FileFormat, RunPlan
 from jfwriter.settings import Settings
 from jfwriter.wire.messages import CalibrationMessage
@@ -138,6 +138,10 @@ class RunWriter:
             if not self._go_on_after(failure, order):
                 self._account.losses.failed_with.add(order.image.image_id)
                 raise failure
+
+    def compare(self, order: CompareImage) -> Likeness:
+        """How an image that came again compares with the one that was stored. Raises nothing."""
+        return Likeness.UNKNOWN if self._files is None else self._files.compare(order)
 
     def write_calibration(self, message: CalibrationMessage) -> None:
         """Keep a copy of the packed images for the master, if this writer makes it."""
