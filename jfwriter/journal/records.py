@@ -42,6 +42,8 @@ class Kind(enum.IntEnum):
     """JSON: how a recovery ended; nothing is left to do."""
     OPENING = 9
     """JSON: a data file is about to be made, and its journal before it."""
+    MANIFEST = 10
+    """The manifest, which is about to be written."""
 
     FILE = 16
     """JSON: the data file that the journal belongs to; the first record."""

@@ -136,6 +136,11 @@ class RunJournal:
         """The master is about to get its final name."""
         self._note(Kind.MASTER, {"temporary_name": temporary_name, "size_bytes": size_bytes})
 
+    def manifest(self, content: bytes) -> None:
+        """The manifest is about to be written; all other files of the run stand."""
+        self._output.append(Kind.MANIFEST, content)
+        self._output.flush()
+
     def end(self, *, keep: bool) -> None:
         """Let go of everything. `keep`: something is left that a recovery can make files of."""
         self._over.set()

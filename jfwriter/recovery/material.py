@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -55,6 +56,8 @@ class RunMaterial:
     end: EndMessage | None = None
     master_bytes: int | None = None
     """Size of the master that has got its final name, or was about to."""
+    manifest: bytes | None = None
+    """The manifest that was about to be written, when all else stood."""
     temporary_names: set[str] = field(default_factory=set)
     """Files that hold nothing that is not elsewhere, too: a master in work, what an earlier recovery left."""
     opening: set[str] = field(default_factory=set)
@@ -85,16 +88,18 @@ class RunMaterial:
                 message = decode(record.body, self.settings.limits)
                 if isinstance(message, EndMessage):
                     self.end = message
-            case Kind.MASTER:
-                told = json.loads(record.body)
-                self.master_bytes = int(told["size_bytes"])
-                self.temporary_names.add(str(told["temporary_name"]))
-            case Kind.TEMPORARY:
-                self.temporary_names.add(str(json.loads(record.body)["temporary_name"]))
-            case Kind.OPENING:
-                self.opening.add(str(json.loads(record.body)["temporary_name"]))
+            case Kind.MANIFEST:
+                self.manifest = record.body
+            case Kind.MASTER | Kind.TEMPORARY | Kind.OPENING:
+                self._note_name(record.kind, json.loads(record.body))
             case Kind.RECOVERED:
                 self.recovered = dict(json.loads(record.body))
+
+    def _note_name(self, kind: int, told: Mapping[str, Any]) -> None:
+        name = str(told["temporary_name"])
+        if kind == Kind.MASTER:
+            self.master_bytes = int(told["size_bytes"])
+        (self.opening if kind == Kind.OPENING else self.temporary_names).add(name)
 
 
 def load_run(opened: OpenedFile, name: str) -> RunMaterial:

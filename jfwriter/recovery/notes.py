@@ -64,6 +64,9 @@ class Notes:
     def master(self, temporary_name: str, size_bytes: int) -> None:
         self._add(Kind.MASTER, {"temporary_name": temporary_name, "size_bytes": size_bytes})
 
+    def manifest(self, content: bytes) -> None:
+        self._append(Kind.MANIFEST, content)
+
     def recovered(self, told: Mapping[str, object]) -> None:
         """The run stands under its final names."""
         self._add(Kind.RECOVERED, told)
@@ -77,8 +80,11 @@ class Notes:
     def end(self, *, keep: bool) -> None: ...
 
     def _add(self, kind: Kind, facts: Mapping[str, object]) -> None:
+        self._append(kind, json.dumps(facts, separators=(",", ":")).encode())
+
+    def _append(self, kind: Kind, body: bytes) -> None:
         with storage_faults(f"cannot write {self._name}"):
-            view = memoryview(record(kind, json.dumps(facts, separators=(",", ":")).encode()))
+            view = memoryview(record(kind, body))
             while view:
                 view = view[os.write(self._descriptor, view) :]
             if self._sync:
