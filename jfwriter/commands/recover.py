@@ -51,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _results(options: argparse.Namespace) -> Iterator[RunResult]:
     # Imported late: this compiles the kernels, which `--help` need not wait for.
-    from jfwriter.recovery.run import Options
+    from jfwriter.recovery.place import Options
     from jfwriter.recovery.search import recover_below, recover_known
 
     find = recover_known if options.known else recover_below

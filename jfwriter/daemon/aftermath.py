@@ -17,6 +17,7 @@ from jfwriter.daemon.root import Root
 from jfwriter.daemon.status import LastRun
 from jfwriter.daemon.wire_log import WireLog
 from jfwriter.daemon.writer_events import (
+    DuplicateCompared,
     FileClosed,
     ImageLost,
     ImageSkipped,
@@ -26,12 +27,18 @@ from jfwriter.daemon.writer_events import (
     WriterEnded,
     WriterEvent,
 )
-from jfwriter.session.orders import DropReason, Outcome, RunReport
+from jfwriter.session.orders import DropReason, Likeness, Outcome, RunReport
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.session import Session
 from jfwriter.session.snapshot import Refusal
 
 NOT_FINALIZED = "stopped: the writer was ended before the run was on disk; what was written is not known"
+
+_LIKENESS = {
+    Likeness.SAME: " with the same bytes as the first one",
+    Likeness.DIFFERS: " and differs from the first one, which stays: crc32 of the bytes as they are stored",
+    Likeness.UNKNOWN: "; whether it differs is unknown: the data file of the first one is closed or lacks it",
+}
 
 
 class Aftermath:
@@ -65,11 +72,8 @@ class Aftermath:
                 self._board.file_closed(plan.serial, file)
                 if self._announcer is not None:
                     self._announcer.file_closed(plan, file)
-            case ImageLost():
-                self._image_lost(event)
-            case ImageSkipped(serial):
-                self._session.image_skipped(serial)
-                self._board.images_dropped[DropReason.RUN_FAILED] += 1
+            case ImageLost() | ImageSkipped() | DuplicateCompared():
+                self._image_not_written(event)
             case RunFailed():
                 text = self._root.public(event.text)
                 self._session.run_failed(event.serial, event.reason, text)
@@ -116,11 +120,29 @@ class Aftermath:
                 future.cancel()
         self._waiting.clear()
 
+    def _image_not_written(self, event: ImageLost | ImageSkipped | DuplicateCompared) -> None:
+        if isinstance(event, ImageLost):
+            self._image_lost(event)
+        elif isinstance(event, DuplicateCompared):
+            self._duplicate_compared(event)
+        else:
+            self._session.image_skipped(event.serial)
+            self._board.images_dropped[DropReason.RUN_FAILED] += 1
+
     def _image_lost(self, event: ImageLost) -> None:
         self._session.image_lost(event.serial, event.image_id)
         self._board.images_dropped[DropReason.WRITE_FAILED] += 1
         text = f"image {event.image_id} could not be stored ({event.reason}): {event.text}"
         self._wire_log.once(logging.ERROR, ("image_lost", event.reason), text)
+
+    def _duplicate_compared(self, event: DuplicateCompared) -> None:
+        self._board.duplicate_compared(event.serial, event.likeness)
+        level = logging.INFO if event.likeness is Likeness.SAME else logging.WARNING
+        self._wire_log.once(
+            level,
+            ("duplicate", event.likeness),
+            f"image {event.image_id} came again{_LIKENESS[event.likeness]}",
+        )
 
     def _run_finished(self, report: RunReport) -> None:
         reasons = tuple(self._root.public(reason) for reason in report.reasons)

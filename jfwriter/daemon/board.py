@@ -58,6 +58,8 @@ class Board:
         self.run_bad_messages = 0
         self.run_ignored_fields = 0
         self.run_files_closed = 0
+        self.run_duplicates: Counter[str] = Counter()
+        """By how they compare with the first one."""
         self.unfinished: dict[int, RunPlan] = {}
         """By serial: the runs that the writer has not finalized yet."""
         self.last_message_at = self.started_at
@@ -78,6 +80,7 @@ class Board:
         self.run_bad_messages = 0
         self.run_ignored_fields = 0
         self.run_files_closed = 0
+        self.run_duplicates.clear()
         self._last_image_id = -1
         self._n_steps_of_two = 0
 
@@ -113,6 +116,10 @@ class Board:
         self.n_files_closed += 1
         self.run_files_closed += serial == self.serial
         self.last_files.appendleft(file.filename)
+
+    def duplicate_compared(self, serial: int, likeness: str) -> None:
+        if serial == self.serial:
+            self.run_duplicates[likeness] += 1
 
     def finished(self, serial: int | None, result: LastRun) -> None:
         """`serial` None: the run was refused and never opened."""

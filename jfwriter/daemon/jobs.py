@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from jfwriter.daemon.analysis_pool import Pending
-from jfwriter.session.orders import CloseFile, FinishRun, OpenRun, WriteCalibration, WriteImage
+from jfwriter.session.orders import CloseFile, CompareImage, FinishRun, OpenRun, WriteCalibration, WriteImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,9 @@ class SkipImage:
     image_id: int
 
 
-WriterOrder = OpenRun | WriteImage | WriteCalibration | CloseFile | FinishRun | GiveUpRun | SkipImage
+WriterOrder = (
+    OpenRun | WriteImage | CompareImage | WriteCalibration | CloseFile | FinishRun | GiveUpRun | SkipImage
+)
 
 
 @dataclass(frozen=True, slots=True)

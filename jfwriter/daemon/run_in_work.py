@@ -11,6 +11,7 @@ from typing import Protocol
 from jfwriter.analysis.figures import RunFigures
 from jfwriter.daemon.analysis_pool import PendingRun
 from jfwriter.daemon.writer_events import (
+    DuplicateCompared,
     FileClosed,
     ImageLost,
     ImageSkipped,
@@ -24,8 +25,10 @@ from jfwriter.journal.sync_count import SyncCount
 from jfwriter.session.orders import (
     ClosedFile,
     CloseFile,
+    CompareImage,
     DropReason,
     FinishRun,
+    Likeness,
     Outcome,
     RunReport,
     WriteCalibration,
@@ -42,6 +45,7 @@ class RunFiles(Protocol):
     def synced(self) -> SyncCount: ...
     def open(self) -> None: ...
     def write_image(self, order: WriteImage) -> int: ...
+    def compare(self, order: CompareImage) -> Likeness: ...
     def write_calibration(self, message: CalibrationMessage) -> None: ...
     def close_file(self, file_index: int) -> None: ...
     def finish(self, order: FinishRun) -> RunReport: ...
@@ -108,13 +112,15 @@ class RunInWork:
         except FailRun as error:
             self._fail(error)
 
-    def do(self, order: WriteImage | WriteCalibration | CloseFile) -> None:
+    def do(self, order: WriteImage | CompareImage | WriteCalibration | CloseFile) -> None:
         if self._error is not None:
             self._skip(order)
             return
         try:
             if isinstance(order, WriteImage):
                 self._write_image(order)
+            elif isinstance(order, CompareImage):
+                self._compare(order)
             elif isinstance(order, WriteCalibration):
                 self._files.write_calibration(order.message)
             else:
@@ -154,7 +160,7 @@ class RunInWork:
         """Let go of the files as they are; what is not published stays under its temporary name."""
         self._files.abandon()
 
-    def _skip(self, order: WriteImage | WriteCalibration | CloseFile) -> None:
+    def _skip(self, order: WriteImage | CompareImage | WriteCalibration | CloseFile) -> None:
         if isinstance(order, WriteImage):
             self._skipped.add(order.image.image_id)
             self._post(ImageSkipped(self._plan.serial))
@@ -169,6 +175,10 @@ class RunInWork:
         self._progress.n_written += 1
         self._progress.total_written += 1
         self._progress.total_bytes += n_bytes
+
+    def _compare(self, order: CompareImage) -> None:
+        likeness = self._files.compare(order)
+        self._post(DuplicateCompared(self._plan.serial, order.image.image_id, likeness))
 
     def _run_figures(self) -> dict[str, float]:
         figures: dict[str, float] = dict(self._figures.of_the_run())

@@ -47,6 +47,7 @@ def status_of(parts: Parts) -> Status:
         images_missing=gaps.n_missing,
         missing=list(gaps.missing),
         images_dropped=dict(session.dropped),
+        duplicates=dict(board.run_duplicates),
         performance_MBs=round(board.rates.bytes_per_s / 1e6, 3),
         performance_Hz=round(board.rates.images_per_s, 3),
         queue_bytes=parts.budget.used_bytes,

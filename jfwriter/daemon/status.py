@@ -263,6 +263,9 @@ class Status:
     """The first 100 ranges of them, of the last million images; at most a second old."""
     images_dropped: dict[str, int]
     """Images that came and were not written, by reason."""
+    duplicates: dict[str, int]
+    """Images that came again, by how they compare with the first one, which stays: `same`, `differs`,
+    `unknown` (its data file is closed or lacks it); empty where `files.checksum` is off."""
     performance_MBs: float  # noqa: N815 the name that existing scripts read
     """Stored image data over the last seconds, 10^6 bytes per second."""
     performance_Hz: float  # noqa: N815 the name that existing scripts read

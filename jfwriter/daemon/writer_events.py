@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jfwriter.session.orders import ClosedFile, RunReport
+from jfwriter.session.orders import ClosedFile, Likeness, RunReport
 from jfwriter.session.plan import RunPlan
 
 
@@ -31,6 +31,15 @@ class ImageSkipped:
     """An image that the session had accepted was not stored, because its run had failed."""
 
     serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateCompared:
+    """How an image that came again compares with the first one, which stays."""
+
+    serial: int
+    image_id: int
+    likeness: Likeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +70,13 @@ class WriterEnded:
     """The last event: nothing of the files is touched any more."""
 
 
-WriterEvent = FileClosed | ImageLost | ImageSkipped | RunFailed | RunFinished | WriterDied | WriterEnded
+WriterEvent = (
+    FileClosed
+    | ImageLost
+    | ImageSkipped
+    | DuplicateCompared
+    | RunFailed
+    | RunFinished
+    | WriterDied
+    | WriterEnded
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import h5py
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,7 @@ import numpy.typing as npt
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.nexus import fields
+from jfwriter.session.orders import Likeness
 from jfwriter.session.plan import RunPlan
 
 BLOCK = 4096
@@ -32,6 +35,12 @@ class RowChecksums:
             block = self._blocks[number] = np.zeros(BLOCK, np.uint32)
         block[place] = value
 
+    def of(self, row: int) -> int:
+        """What was entered at `row`; 0: nothing."""
+        number, place = divmod(row, BLOCK)
+        block = self._blocks.get(number)
+        return 0 if block is None else int(block[place])
+
     def rows(self, n_rows: int) -> npt.NDArray[np.uint32]:
         """Of the rows 0 ... n_rows - 1. uint32 [n_rows]"""
         values = np.zeros(n_rows, np.uint32)
@@ -39,6 +48,14 @@ class RowChecksums:
             part = values[number * BLOCK : (number + 1) * BLOCK]
             part[:] = block[: len(part)]
         return values
+
+
+def most_unlike(channels: Iterable[Likeness]) -> Likeness:
+    """Of an image, from what is known of each of its channels."""
+    found = set(channels)
+    return next(
+        (likeness for likeness in (Likeness.DIFFERS, Likeness.UNKNOWN) if likeness in found), Likeness.SAME
+    )
 
 
 def checksum_path(channel: str | None, *, integrated: bool) -> str:

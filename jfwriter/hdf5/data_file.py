@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.errors import PayloadError, StorageError
-from jfwriter.hdf5.checksums import RowChecksums, checksum_path, write_checksums
+from jfwriter.hdf5.checksums import RowChecksums, checksum_path, most_unlike, write_checksums
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_facts import ChannelFacts, DatasetFacts, FileFacts, originals
 from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
@@ -35,7 +35,7 @@ from jfwriter.nexus import fields, times
 from jfwriter.nexus.entry import entry
 from jfwriter.nexus.root import root
 from jfwriter.payload import Payload
-from jfwriter.session.orders import WriteImage
+from jfwriter.session.orders import Likeness, WriteImage
 from jfwriter.session.plan import FileFormat, RunPlan
 from jfwriter.software import SOFTWARE
 
@@ -88,10 +88,11 @@ class DataFile:
         self._plan = plan
         self._first_image = file_index * plan.images_per_file
         self._pending = PendingFile(parts.directory, self.name)
+        self._journal = open_journal(parts.journal, file_index, self._pending, formats, for_images=for_images)
         try:
             self._file = _create(self._pending.path, plan, self.name)
-        except StorageError:
-            self._pending.discard()  # HDF5 may have failed after it had made the file
+        except BaseException:
+            self._discard(parts.journal)  # HDF5 may have failed after it had made the file
             raise
         self._images: dict[str, ImageDataset] = {}
         self._filled: FilledRows | None = None
@@ -117,11 +118,11 @@ class DataFile:
                 )
             capacity = plan.images_per_file or plan.n_images_planned or 0
             self._rows = parts.plugins.open_file(group, capacity) if formats else None
-            journal = parts.journal if for_images else None
-            self._journal = open_journal(journal, file_index, self._pending, formats)
+            if self._journal is not None and parts.journal is not None:
+                self._journal = self._journal if parts.journal.follow_file(file_index) else None
         except BaseException:
             self._force_close()
-            self._pending.discard()
+            self._discard(parts.journal)
             raise
 
     @property
@@ -189,6 +190,14 @@ class DataFile:
         if self._writeback is not None:
             self._writeback.wrote(n_bytes)
         return n_bytes
+
+    def compare(self, row: int, channels: Mapping[str, Payload]) -> Likeness:
+        """Of `channels`, whose framing is not checked, with the image at `row`. Raises nothing."""
+        if not self.holds(row):
+            return Likeness.UNKNOWN
+        if channels.keys() != self._images.keys():
+            return Likeness.DIFFERS
+        return most_unlike(images.compare(row, channels[name]) for name, images in self._images.items())
 
     def enter(self, order: WriteImage) -> None:
         """Into the journal, if there is one: the image that was written last."""
@@ -316,6 +325,12 @@ class DataFile:
             self._pending.discard()
             return None
         return self._pending.temporary_name
+
+    def _discard(self, journal: Journal | None) -> None:
+        """A file that could not be made."""
+        self._pending.discard()
+        if journal is not None:
+            journal.drop_file(self.file_index)
 
     def _take_back(self, row: int) -> None:
         for images in self._images.values():

@@ -19,7 +19,7 @@ from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.payload import Codec
 from jfwriter.session.ledger import Bits
-from jfwriter.session.orders import ClosedFile, WriteImage
+from jfwriter.session.orders import ClosedFile, CompareImage, Likeness, WriteImage
 from jfwriter.wire.messages import ImageMessage
 
 MIN_OPEN_FILES, MAX_OPEN_FILES = 16, 64
@@ -121,6 +121,11 @@ class DataFiles:
             file = self._first_image(order.file_index, order.image)
         self._open[order.file_index] = file
         return file
+
+    def compare(self, order: CompareImage) -> Likeness:
+        """An image that came again, with the one of an open file. Raises nothing."""
+        file = self._open.get(order.file_index)
+        return Likeness.UNKNOWN if file is None else file.compare(order.row, order.image.channels)
 
     def is_open(self, file_index: int) -> bool:
         return file_index in self._open

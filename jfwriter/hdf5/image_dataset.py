@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from jfwriter.compression import decompress
+from jfwriter.compression import check_framing, decompress
 from jfwriter.compression.checksum import crc32
 from jfwriter.compression.filters import Filter, filter_for, filter_of
 from jfwriter.compression.pipeline import encode
@@ -25,6 +25,7 @@ from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_error, storage_faults
 from jfwriter.nexus.pixel_types import fill_value
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.ledger import Bits
+from jfwriter.session.orders import Likeness
 
 MAX_CHUNK_BYTES = (1 << 32) - 1
 """HDF5 keeps the size of a chunk in 32 bits."""
@@ -133,9 +134,7 @@ class ImageDataset:
         dataset's: then they are packed anew. Raises PayloadError (image skipped) if shape or pixel type are
         not the dataset's or the image cannot be unpacked, StorageError if the file cannot take it.
         """
-        data: memoryview | bytes = payload.data
-        if payload.shape != self.format.shape or not self.format.takes(payload):
-            data = self._repacked(payload)
+        data = self._as_stored(payload)
         if row >= self._n_rows:
             self._set_extent((row // STEP_ROWS + 1) * STEP_ROWS)
         n_bytes = self._write_chunk(row, data)
@@ -143,6 +142,17 @@ class ImageDataset:
             stored(data)
         self._enter(row)
         return n_bytes
+
+    def compare(self, row: int, payload: Payload) -> Likeness:
+        """A payload, its framing not checked, with the chunk that was stored at `row`. Raises nothing."""
+        if self.checksums is None or row not in self._written:
+            return Likeness.UNKNOWN
+        try:
+            check_framing(payload)
+            same = crc32(self._as_stored(payload)) == self.checksums.of(row)
+        except PayloadError:
+            same = False
+        return Likeness.SAME if same else Likeness.DIFFERS
 
     def adopt(self, row: int, chunk: bytes) -> None:
         """Store a chunk that was read from a dataset of the same format. Raises StorageError."""
@@ -195,6 +205,11 @@ class ImageDataset:
     def close(self) -> None:
         """Let go of the HDF5 handle."""
         self._id = self._parent = None
+
+    def _as_stored(self, payload: Payload) -> memoryview | bytes:
+        if payload.shape == self.format.shape and self.format.takes(payload):
+            return payload.data
+        return self._repacked(payload)
 
     def _repacked(self, payload: Payload) -> memoryview | bytes:
         self._check_pixels(payload)

@@ -18,6 +18,7 @@ MAGIC = 0x314C4E4A
 """The bytes "JNL1"."""
 HEAD = struct.Struct("<IIII")
 _CHECKED = struct.Struct("<II")
+_MAGIC = MAGIC.to_bytes(4, "little")
 
 
 class Kind(enum.IntEnum):
@@ -36,9 +37,13 @@ class Kind(enum.IntEnum):
     MASTER = 6
     """JSON: the master is about to get its final name."""
     TEMPORARY = 7
-    """JSON: a temporary file of a recovery, which it removes when it is repeated."""
+    """JSON: a file is about to be made that holds nothing that is not elsewhere, too; recovery removes it."""
     RECOVERED = 8
     """JSON: how a recovery ended; nothing is left to do."""
+    OPENING = 9
+    """JSON: a data file is about to be made, and its journal before it."""
+    MANIFEST = 10
+    """The manifest, which is about to be written."""
 
     FILE = 16
     """JSON: the data file that the journal belongs to; the first record."""
@@ -67,11 +72,14 @@ def record(kind: Kind, *parts: bytes | memoryview) -> bytes:
 class Reader:
     """Iterates over the records of an open journal of `size_bytes`, one in memory at a time.
 
-    After it, `n_bytes` is the length of the whole records and `is_torn` tells whether anything follows them.
+    After it, `n_bytes` is the length of the whole records, `is_torn` tells whether anything follows them, and
+    `is_cut` whether the journal just ends there: with nothing, or with a part of a record that goes on beyond
+    its end. What was damaged is torn and not cut.
     """
 
     def __init__(self, file: BinaryIO, size_bytes: int) -> None:
         self.n_bytes = 0
+        self.is_cut = False
         self._file = file
         self._size = size_bytes
 
@@ -83,9 +91,11 @@ class Reader:
         while True:
             head = self._file.read(HEAD.size)
             if len(head) < HEAD.size:
+                self.is_cut = _MAGIC.startswith(head[: len(_MAGIC)])
                 return
             magic, kind, size, crc = HEAD.unpack(head)
             if magic != MAGIC or size > self._size - self.n_bytes - HEAD.size:
+                self.is_cut = magic == MAGIC
                 return
             body = self._file.read(size)
             if len(body) < size or zlib.crc32(body, zlib.crc32(_CHECKED.pack(kind, size))) != crc:

@@ -16,8 +16,9 @@ from jfwriter.journal.run_journal import SUFFIX
 from jfwriter.recovery.images import JOURNAL_SUFFIX, read_header
 from jfwriter.recovery.material import NOTES_SUFFIX, RUN_NAME, Unusable
 from jfwriter.recovery.opened import InUse, is_held, opened, size_of
+from jfwriter.recovery.place import Options, RunPlace
 from jfwriter.recovery.result import RunResult, State
-from jfwriter.recovery.run import Options, RunPlace, recover_run
+from jfwriter.recovery.run import recover_run
 
 
 def recover_below(top: Path, options: Options) -> Iterator[RunResult]:

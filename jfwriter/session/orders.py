@@ -71,6 +71,16 @@ class WriteImage:
 
 
 @dataclass(frozen=True, slots=True)
+class CompareImage:
+    """`image` came again: does it differ from what stands at `row` of data file `file_index`? It is not
+    written."""
+
+    file_index: int
+    row: int
+    image: ImageMessage
+
+
+@dataclass(frozen=True, slots=True)
 class WriteCalibration:
     message: CalibrationMessage
 
@@ -124,7 +134,16 @@ class Discard:
     """Of a message that is not of the held run: the run that it names."""
 
 
-Order = OpenRun | WriteImage | WriteCalibration | CloseFile | FinishRun | Discard
+Order = OpenRun | WriteImage | CompareImage | WriteCalibration | CloseFile | FinishRun | Discard
+
+
+class Likeness(enum.StrEnum):
+    """How an image that came again compares with the first one, by the checksum of the stored bytes."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    UNKNOWN = "unknown"
+    """The data file of the first one is closed, or could not store it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,15 @@ from jfwriter.errors import PayloadError
 from jfwriter.payload import Payload
 from jfwriter.session.bounds import image_id_limit
 from jfwriter.session.ledger import Ledger
-from jfwriter.session.orders import STATUS_OF, CloseFile, Discard, DropReason, Order, WriteImage
+from jfwriter.session.orders import (
+    STATUS_OF,
+    CloseFile,
+    CompareImage,
+    Discard,
+    DropReason,
+    Order,
+    WriteImage,
+)
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.planning import PIXEL_TYPES, usable_channel
 from jfwriter.settings import LimitSettings
@@ -72,6 +80,8 @@ class Run:
         rejected = self._reject_place(image.image_id) or self._reject_content(image)
         if rejected is not None:
             self._mark(image.image_id, rejected.reason)
+            if rejected.reason is DropReason.DUPLICATE and self._compares_duplicates:
+                return rejected, CompareImage(*self.plan.place(image.image_id), image)
             return (rejected,)
         file_index, row = self.plan.place(image.image_id)
         order = WriteImage(file_index, row, self._in_storage_order(image))
@@ -120,6 +130,17 @@ class Run:
             return None, discards
         return (message if not discards else replace(message, data=sound)), discards
 
+    @property
+    def _compares_duplicates(self) -> bool:
+        """Whether the writer knows a checksum of the first image."""
+        return self.plan.checksums and self.plan.writes_files
+
+    def _comparison(self) -> str:
+        if self._compares_duplicates:
+            return "how it compares is told next"
+        why = "files.checksum is off" if self.plan.writes_files else "no files are written"
+        return f"not compared ({why})"
+
     def _is_unexpected(self, image_id: int) -> bool:
         planned = self.plan.n_images_planned
         return planned is not None and image_id >= planned
@@ -129,7 +150,8 @@ class Run:
         if not 0 <= image_id < limit:
             return Discard(DropReason.TOO_FAR, f"image {image_id}: this run may have images 0 to {limit - 1}")
         if self.ledger.holds(image_id):
-            return Discard(DropReason.DUPLICATE, f"image {image_id} came again; the first one stays")
+            text = f"image {image_id} came again; the first one stays; {self._comparison()}"
+            return Discard(DropReason.DUPLICATE, text)
         file_index, _ = self.plan.place(image_id)
         if self.ledger.is_full(file_index):
             return Discard(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -14,8 +15,8 @@ import pytest
 
 from jfwriter.journal import registry
 from jfwriter.journal.records import Kind, Reader, record
+from jfwriter.recovery.place import Options
 from jfwriter.recovery.result import State
-from jfwriter.recovery.run import Options
 from jfwriter.recovery.search import recover_known, waiting
 from tests.support import stream
 from tests.support.crashed import content, crash, recover, recover_one
@@ -238,3 +239,84 @@ def test_an_empty_directory_and_none(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("", "")
     assert main(["recover", str(tmp_path / "absent")]) == 74
     assert "No such file" in capsys.readouterr().err
+
+
+BEGINNINGS = {"no byte": 0, "a torn header": 40, "a header": None, "a torn start message": -5}
+
+
+def beginning(crashed: Path, tmp_path: Path, n_bytes: int | None) -> Path:
+    """A root with nothing but the first bytes of the journal of a run; None: just its header."""
+    journal = run_journal(crashed)
+    with journal.open("rb") as file:
+        header, start = itertools.islice(Reader(file, journal.stat().st_size), 2)
+    first = record(Kind.RUN, header.body)
+    data = first + record(Kind.START, start.body)
+    root = tmp_path / "begun"
+    (root / "sub").mkdir(parents=True)
+    (root / "sub" / journal.name).write_bytes(first if n_bytes is None else data[:n_bytes])
+    return root
+
+
+@pytest.mark.parametrize("n_bytes", BEGINNINGS.values(), ids=BEGINNINGS)
+def test_a_run_whose_journal_was_being_made_is_empty(
+    crashed: Path, tmp_path: Path, n_bytes: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from jfwriter.cli import main
+
+    root = beginning(crashed, tmp_path, n_bytes)
+    (name,) = content(root)
+    assert recover_one(root, remove=True, dry_run=True).raw_material == (Path(name).name,)
+    assert main(["recover", str(root)]) == 0
+    assert "no image had come to the disk" in capsys.readouterr().out
+    result = recover_one(root, remove=True)
+    assert (result.state, result.removed) == (State.EMPTY, True)
+    assert content(root) == {}
+
+
+BESIDE = {
+    "a data file in work": "run_data_000001.h5.0123456789abcdef.tmp",
+    "a journal": "run_data_000001.h5.0123456789abcdef.tmp.journal",
+    "a single file in work": "run_master.h5.0123456789abcdef.tmp",
+    "a data file": "run_data_000001.h5",
+}
+
+
+@pytest.mark.parametrize("name", BESIDE.values(), ids=BESIDE)
+def test_a_run_without_start_with_files_beside_it_is_no_empty_one(
+    crashed: Path, tmp_path: Path, name: str
+) -> None:
+    root = beginning(crashed, tmp_path, 0)
+    (root / "sub" / name).write_bytes(b"")
+    before = content(root)
+    result = recover_one(root, remove=True)
+    assert result.state is State.FAILED
+    assert f"does not hold the start of its run, and {name} may be of that run" in result.reason
+    assert content(root) == before
+
+
+def test_files_of_other_runs_beside_a_run_without_start(crashed: Path, tmp_path: Path) -> None:
+    """A crashed run of the same names, whose journals say whose files are whose, and one of a longer name."""
+    root = beginning(crashed, tmp_path, 0)
+    own = run_journal(root)
+    for path in (crashed / "sub").iterdir():
+        if ".tmp" in path.name or path.name.endswith(".journal"):
+            shutil.copy(path, root / "sub")
+    (root / "sub" / "run_2_data_000001.h5.0123456789abcdef.tmp").write_bytes(b"")
+    own.write_bytes(run_journal(crashed).read_bytes())
+    empty = own.with_name("run.0123456789abcdef.run.journal")
+    empty.write_bytes(b"")
+    states = {result.journal: result.state for result in recover(root, remove=True)}
+    assert states[f"sub/{empty.name}"] is State.EMPTY
+    assert not empty.exists()
+
+
+def test_a_journal_that_is_damaged_at_its_start_is_not_called_a_beginning(
+    crashed: Path, tmp_path: Path
+) -> None:
+    root = beginning(crashed, tmp_path, -5)
+    journal = run_journal(root)
+    data = bytearray(journal.read_bytes())
+    data[40] ^= 1
+    journal.write_bytes(data)
+    assert recover_one(root, remove=True).state is State.FAILED
+    assert journal.exists()

@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from jfwriter.recovery.place import Options
 from jfwriter.recovery.result import RunResult
-from jfwriter.recovery.run import Options
 from jfwriter.recovery.search import recover_below
 from tests.support.daemon import wait_for
 from tests.support.offline import OfflineDaemon

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from jfwriter.errors import FailRun, PayloadError
 from jfwriter.hdf5.losses import with_losses
 from jfwriter.journal.sync_count import SyncCount
-from jfwriter.session.orders import ClosedFile, DropReason, FinishRun, RunReport, WriteImage
+from jfwriter.session.orders import (
+    ClosedFile,
+    CompareImage,
+    DropReason,
+    FinishRun,
+    Likeness,
+    RunReport,
+    WriteImage,
+)
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import CalibrationMessage
 
@@ -67,6 +75,10 @@ class FakeFiles:
             raise
         self._n_written += 1
         return 100
+
+    def compare(self, order: CompareImage) -> Likeness:
+        self._disk.do(f"compare {order.image.image_id}")
+        return Likeness.SAME
 
     def write_calibration(self, message: CalibrationMessage) -> None:
         self._disk.do(f"calibration {','.join(message.data)}")

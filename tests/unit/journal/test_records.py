@@ -40,6 +40,7 @@ def test_a_journal_cut_off_anywhere_gives_the_records_before_the_cut(written, da
     found, reader = read(whole[:cut])
     assert found == told(written)[:n_whole]
     assert reader.is_torn == (cut not in [0, *ends])
+    assert reader.is_cut
 
 
 @given(WRITTEN.filter(bool), st.data())
