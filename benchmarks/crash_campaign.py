@@ -190,8 +190,7 @@ def check(root: Path, run: SimulatedRun, case: Case, results: list[RunResult], n
         raise Broken(f"images {wrong} have other bytes than were sent")
     if ids:
         read_by_others(folder, run, ids)
-    # A file that was made in the very moment of the kill has no journal yet, and no image.
-    leftovers = [path.name for path in folder.glob("*") if path.suffix not in {".h5", ".tmp"}]
+    leftovers = [path.name for path in folder.glob("*") if path.suffix != ".h5"]
     if case.remove and leftovers:
         raise Broken(f"{leftovers} stay after --remove")
     return len(ids)

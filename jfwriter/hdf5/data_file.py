@@ -88,10 +88,11 @@ class DataFile:
         self._plan = plan
         self._first_image = file_index * plan.images_per_file
         self._pending = PendingFile(parts.directory, self.name)
+        self._journal = open_journal(parts.journal, file_index, self._pending, formats, for_images=for_images)
         try:
             self._file = _create(self._pending.path, plan, self.name)
-        except StorageError:
-            self._pending.discard()  # HDF5 may have failed after it had made the file
+        except BaseException:
+            self._discard(parts.journal)  # HDF5 may have failed after it had made the file
             raise
         self._images: dict[str, ImageDataset] = {}
         self._filled: FilledRows | None = None
@@ -117,11 +118,11 @@ class DataFile:
                 )
             capacity = plan.images_per_file or plan.n_images_planned or 0
             self._rows = parts.plugins.open_file(group, capacity) if formats else None
-            journal = parts.journal if for_images else None
-            self._journal = open_journal(journal, file_index, self._pending, formats)
+            if self._journal is not None and parts.journal is not None:
+                self._journal = self._journal if parts.journal.follow_file(file_index) else None
         except BaseException:
             self._force_close()
-            self._pending.discard()
+            self._discard(parts.journal)
             raise
 
     @property
@@ -324,6 +325,12 @@ class DataFile:
             self._pending.discard()
             return None
         return self._pending.temporary_name
+
+    def _discard(self, journal: Journal | None) -> None:
+        """A file that could not be made."""
+        self._pending.discard()
+        if journal is not None:
+            journal.drop_file(self.file_index)
 
     def _take_back(self, row: int) -> None:
         for images in self._images.values():

@@ -60,9 +60,17 @@ def open_journal(
     file_index: int,
     pending: PendingFile,
     formats: Mapping[str, ImageFormat],
+    *,
+    for_images: bool,
 ) -> ImageJournal | None:
-    """For the data file `pending`, which was just created; None where no journal is kept."""
-    if journal is None or not formats:
+    """For the data file `pending`, which is about to be made; None where no journal is kept.
+
+    `for_images` False: none will come.
+    """
+    if journal is None:
+        return None
+    if not formats or not for_images:
+        journal.making(pending.temporary_name)
         return None
     channels = [
         {"name": name, "shape": list(form.shape), "dtype": form.dtype.str, "codec": form.codec.value}

@@ -10,8 +10,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 from jfwriter.errors import FailRun, StorageError
 from jfwriter.hdf5.faults import storage_error
@@ -19,6 +22,7 @@ from jfwriter.hdf5.losses import base_name
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.storage import Storage
+from jfwriter.journal.interface import Journal
 from jfwriter.nexus import times
 from jfwriter.session.orders import ClosedFile, Outcome, RunReport
 from jfwriter.session.plan import RunPlan
@@ -31,12 +35,33 @@ MAX_RANGES = 10_000
 """Ranges of missing images that are listed; image_status of the master has them all."""
 
 
+Place: TypeAlias = Callable[[], AbstractContextManager[RunDirectory]]
+"""Opens a directory of the run; raises RunRefused, StorageError."""
+
+
+def places_of(storage: Storage, plan: RunPlan) -> list[Place]:
+    """Where the manifest may stand, the first choice first."""
+    roots = [root for root in (storage.first, storage.second) if root is not None]
+    return [partial(RunDirectory.reopen, root, plan, storage.ownership) for root in roots]
+
+
 def with_manifest(
-    storage: Storage, report: RunReport, files: Sequence[ClosedFile], master_bytes: int | None
+    places: Sequence[Place],
+    report: RunReport,
+    files: Sequence[ClosedFile],
+    master_bytes: int | None,
+    journal: Journal | None = None,
+    *,
+    overwrite: bool,
 ) -> RunReport:
-    """Write the manifest; `report` with what came of it. A run whose manifest is missing is not complete."""
+    """Write the manifest; `report` with what came of it. A run whose manifest is missing is not complete.
+
+    `files` are the published data files, `master_bytes` the size of the master, None if there is none.
+    `overwrite`: one that stands there is replaced.
+    """
     plan = report.plan
-    problem = write_manifest(storage, report, files, master_bytes, time.time())
+    content = json.dumps(manifest(report, files, master_bytes, time.time()), indent=1).encode() + b"\n"
+    problem = _write(places, plan, content, journal, overwrite=overwrite)
     if not problem:
         return replace(report, manifest="/".join((*plan.directory, plan.manifest_name)))
     _log.error("%s: no manifest: %s", plan.prefix, problem)
@@ -44,27 +69,17 @@ def with_manifest(
     return replace(report, outcome=outcome, reasons=(*report.reasons, f"no manifest: {problem}"))
 
 
-def write_manifest(
-    storage: Storage,
-    report: RunReport,
-    files: Sequence[ClosedFile],
-    master_bytes: int | None,
-    written_at_s: float,
+def _write(
+    places: Sequence[Place], plan: RunPlan, content: bytes, journal: Journal | None, *, overwrite: bool
 ) -> str:
-    """Write the manifest of a finished run; returns why that was impossible, empty if it was not.
-
-    `files` are the published data files, `master_bytes` the size of the master, None if there is none.
-    `written_at_s`: Unix time.
-    """
-    plan = report.plan
-    content = json.dumps(manifest(report, files, master_bytes, written_at_s), indent=1).encode() + b"\n"
+    """In the first of `places` that takes it; returns why none did, empty if one has."""
     problem = ""
-    for root in (storage.first, storage.second):
-        if root is None:
-            continue
+    if journal is not None:
+        journal.manifest(content)
+    for place in places:
         try:
-            with RunDirectory.reopen(root, plan, storage.ownership) as directory:
-                _publish(directory, plan, content)
+            with place() as directory:
+                publish_manifest(directory, plan, content, journal, overwrite=overwrite)
         except FailRun as error:
             problem = problem or str(error)
         else:
@@ -125,9 +140,18 @@ def _files(plan: RunPlan, files: Sequence[ClosedFile], master_bytes: int | None)
     return listed
 
 
-def _publish(directory: RunDirectory, plan: RunPlan, content: bytes) -> None:
-    """Under a temporary name, synced, then renamed without replacing. Raises StorageError."""
+def publish_manifest(
+    directory: RunDirectory,
+    plan: RunPlan,
+    content: bytes,
+    journal: Journal | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Under a temporary name, synced, then renamed. Raises StorageError."""
     pending = PendingFile(directory, plan.manifest_name)
+    if journal is not None:
+        journal.making(pending.temporary_name)
     try:
         _create(directory.descriptor, pending.temporary_name, content)
     except OSError as error:
@@ -138,7 +162,7 @@ def _publish(directory: RunDirectory, plan: RunPlan, content: bytes) -> None:
     if failure is not None:
         raise failure
     try:
-        pending.publish(overwrite=plan.overwrite, sync=plan.sync)
+        pending.publish(overwrite=overwrite, sync=plan.sync)
     except StorageError:
         pending.discard()
         raise

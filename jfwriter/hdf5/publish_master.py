@@ -32,6 +32,8 @@ def publish_master(
     """
     name = plan.master_name
     pending = PendingFile(directory, name)
+    if journal is not None:
+        journal.making(pending.temporary_name)
     try:
         with storage_faults(f"cannot create {name}"):
             file = new_file(pending.path, master_libver(plan.format))

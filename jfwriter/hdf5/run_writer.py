@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
@@ -14,7 +15,7 @@ from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import LATE, DataFiles
 from jfwriter.hdf5.file_facts import FileFacts
 from jfwriter.hdf5.image_dataset import Scratch
-from jfwriter.hdf5.manifest import with_manifest
+from jfwriter.hdf5.manifest import Place, places_of, with_manifest
 from jfwriter.hdf5.master_file import write_master
 from jfwriter.hdf5.plugin import ImagePlugin
 from jfwriter.hdf5.plugin_set import PluginSet
@@ -70,6 +71,7 @@ class RunWriter:
         self._account = RunAccount(plan, self._plugins, self._calibrations)
         self._master = RunMaster(plan, self._plugins, self._account, self._calibrations)
         self._is_finished = False
+        self._replace_manifest = plan.overwrite
 
     def open(self) -> None:
         """Find or make the directory; see that no file of the run stands there.
@@ -92,13 +94,17 @@ class RunWriter:
         published: Sequence[FileFacts],
         journal: Journal,
         untold: Sequence[int] = (),
+        *,
+        replace_manifest: bool = False,
     ) -> None:
         """Instead of `open`: go on with a run of which the files `published` stand in `directory` already,
-        and the files `untold`, of which nothing more is known than their indices.
+        and the files `untold`, of which nothing more is known than their indices. `replace_manifest`: there
+        is one of this run, which is written again.
 
         The directory is the writer's from now on.
         """
         self._roots = RunRoots(None, self._plan, directory)
+        self._replace_manifest = replace_manifest
         self._journal = journal
         self._files = self._account.files = self._data_files(directory)
         for index in untold:
@@ -183,12 +189,20 @@ class RunWriter:
             self._go_on_after(failure)
         if self._account.failure is not None:
             _log.error("run %s failed: %s", self._plan.prefix, self._account.failure)
-        self.abandon()
+        self._close_files()
         account = self._account
         report = account.report(order)
-        if not self._plan.manifest or self._files is None or self._storage is None:
-            return report
-        return with_manifest(self._storage, report, account.losses.kept, account.master_bytes)
+        if self._plan.manifest and self._files is not None:
+            report = with_manifest(
+                self._places(),
+                report,
+                account.losses.kept,
+                account.master_bytes,
+                self._journal,
+                overwrite=self._replace_manifest,
+            )
+        self._let_go()
+        return report
 
     def abandon(self) -> None:
         """Let go of everything; published files stay.
@@ -196,6 +210,10 @@ class RunWriter:
         After a failure of the storage, data files that can be closed and published with what they hold are.
         What could not be published keeps its temporary name if it holds images. A second call does nothing.
         """
+        self._close_files()
+        self._let_go()
+
+    def _close_files(self) -> None:
         if self._roots is None:
             return
         storage_works = self._account.failure is None
@@ -211,11 +229,22 @@ class RunWriter:
                 _log.warning(
                     "%s: what was written of an unfinished file stays in %s", self._plan.prefix, name
                 )
+
+    def _let_go(self) -> None:
+        """Of the journal, which is in the directory, and of the directory."""
         if self._journal is not None:
             self._journal.end(keep=self._leaves_raw_material())
             self._journal = None
-        self._roots.close()
-        self._roots = None
+        if self._roots is not None:
+            self._roots.close()
+            self._roots = None
+
+    def _places(self) -> list[Place]:
+        """Where the manifest may stand. A run that is recovered has no root: its directory is where it is."""
+        if self._storage is not None:
+            return places_of(self._storage, self._plan)
+        roots = self._roots
+        return [] if roots is None else [lambda: contextlib.nullcontext(roots.first)]
 
     def _go_on_after(self, failure: StorageError, order: WriteImage | None = None) -> bool:
         """Go on in the second root directory, if there is one; else the run has failed. `order`: the image

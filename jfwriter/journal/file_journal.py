@@ -24,27 +24,30 @@ _COMPARED_BYTES = 64
 class FileJournal:
     """The writer thread enters images and ends it; `sync` belongs to the sync thread.
 
-    It opens the data file a second time, because HDF5's own descriptor must not be touched beside HDF5. Of
-    this descriptor `fsync` reports every error since the file was made.
+    It stands there before the data file does, so that no data file stands without it. It opens the data file
+    a second time, because HDF5's own descriptor must not be touched beside HDF5. Of this descriptor `fsync`
+    reports every error since the file was made.
     """
 
     def __init__(
         self, directory: int, temporary_name: str, header: Mapping[str, object], count: SyncCount
     ) -> None:
-        """For the data file that stands under `temporary_name` in the open `directory`. Raises OSError."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        """For the data file that will stand under `temporary_name` in the open `directory`; `follow` it then.
+
+        Raises OSError.
+        """
         self.failure: OSError | None = None
         """Why the data file could not be synced: what was written to it may be lost."""
-        self._data = os.open(temporary_name, flags, dir_fd=directory)
+        self._data = -1
+        self._temporary_name = temporary_name
         self._directory = os.dup(directory)
         try:
             self._output = Output(self._directory, temporary_name + SUFFIX)
         except BaseException:
-            os.close(self._data)
             os.close(self._directory)
             raise
         self._count = count
-        self._end = os.fstat(self._data).st_size
+        self._end = 0
         self._n_entered = 0
         self._n_synced = 0
         self._syncing = threading.Lock()
@@ -52,6 +55,12 @@ class FileJournal:
         self._is_named_on_disk = False
         self._output.append(Kind.FILE, json.dumps(header).encode())
         self._output.flush()
+
+    def follow(self) -> None:
+        """The data file was made: images can be entered. Raises OSError."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._data = os.open(self._temporary_name, flags, dir_fd=self._directory)
+        self._end = os.fstat(self._data).st_size
 
     @property
     def problem(self) -> str:
@@ -157,13 +166,14 @@ class FileJournal:
         if not self._syncing.acquire(blocking=False):
             return
         try:
-            if self._data >= 0:
+            if self._directory >= 0:
                 # Nothing was written through these two: an error of the storage has been told by the sync or
                 # by HDF5, and the descriptors are gone whatever close says.
                 for descriptor in (self._data, self._directory):
-                    with contextlib.suppress(OSError):
-                        os.close(descriptor)
-                self._data = -1
+                    if descriptor >= 0:
+                        with contextlib.suppress(OSError):
+                            os.close(descriptor)
+                self._data = self._directory = -1
                 self._output.close()
         finally:
             self._syncing.release()

@@ -37,9 +37,13 @@ class Kind(enum.IntEnum):
     MASTER = 6
     """JSON: the master is about to get its final name."""
     TEMPORARY = 7
-    """JSON: a temporary file of a recovery, which it removes when it is repeated."""
+    """JSON: a file is about to be made that holds nothing that is not elsewhere, too; recovery removes it."""
     RECOVERED = 8
     """JSON: how a recovery ended; nothing is left to do."""
+    OPENING = 9
+    """JSON: a data file is about to be made, and its journal before it."""
+    MANIFEST = 10
+    """The manifest, which is about to be written."""
 
     FILE = 16
     """JSON: the data file that the journal belongs to; the first record."""

@@ -63,7 +63,10 @@ class RunJournal:
     def open_file(
         self, file_index: int, name: str, temporary_name: str, channels: Sequence[object], directory: int
     ) -> FileJournal | None:
-        """A data file was created in the open `directory`; None if its images cannot be entered."""
+        """A data file is about to be made in the open `directory`; None if its images cannot be entered.
+
+        Its journal is made before it: a data file without one was never meant to have one.
+        """
         if self._given_up():
             return None
         header = {
@@ -74,10 +77,15 @@ class RunJournal:
             "temporary_name": temporary_name,
             "channels": channels,
         }
+        self._tell(Kind.OPENING, {"temporary_name": temporary_name})
         try:
             journal = FileJournal(directory, temporary_name, header, self._count)
         except OSError as error:
             self._give_up(f"the journal of {name} cannot be created: {error.strerror}")
+            return None
+        if journal.problem:
+            journal.remove(on_disk=False)
+            self._give_up(journal.problem)
             return None
         self._files[file_index] = journal
         if self._thread is None:
@@ -85,6 +93,20 @@ class RunJournal:
             self._thread = threading.Thread(target=self._keep_syncing, name="journal", daemon=True)
             self._thread.start()
         return journal
+
+    def follow_file(self, file_index: int) -> bool:
+        """The data file was made; whether its images can be entered."""
+        try:
+            self._files[file_index].follow()
+        except OSError as error:
+            self.drop_file(file_index)
+            self._give_up(f"data file {file_index + 1} cannot be opened beside HDF5: {error.strerror}")
+            return False
+        return True
+
+    def making(self, temporary_name: str) -> None:
+        """A file is about to be made that holds nothing that is not elsewhere, too."""
+        self._tell(Kind.TEMPORARY, {"temporary_name": temporary_name})
 
     def calibration(self, message: CalibrationMessage) -> None:
         """Calibration images that wait for the master."""
@@ -114,6 +136,11 @@ class RunJournal:
         """The master is about to get its final name."""
         self._note(Kind.MASTER, {"temporary_name": temporary_name, "size_bytes": size_bytes})
 
+    def manifest(self, content: bytes) -> None:
+        """The manifest is about to be written; all other files of the run stand."""
+        self._output.append(Kind.MANIFEST, content)
+        self._output.flush()
+
     def end(self, *, keep: bool) -> None:
         """Let go of everything. `keep`: something is left that a recovery can make files of."""
         self._over.set()
@@ -126,7 +153,7 @@ class RunJournal:
             self._output.remove()
 
     def drop_file(self, file_index: int) -> None:
-        """The data file was removed: it held no image."""
+        """The data file was removed or not made: it held no image."""
         journal = self._files.pop(file_index, None)
         if journal is not None:
             journal.remove(on_disk=False)
@@ -139,6 +166,11 @@ class RunJournal:
         else:
             self._output.flush()
         self._given_up()
+
+    def _tell(self, kind: Kind, facts: Mapping[str, object]) -> None:
+        """What the system must know before something is made."""
+        self._output.append(kind, _json(facts))
+        self._output.flush()
 
     def _given_up(self) -> bool:
         problem = self._output.problem or next((j.problem for j in self._files.values() if j.problem), "")

@@ -14,7 +14,7 @@ from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.rows import RowDataset
 from jfwriter.nexus import azint as nexus_azint
 from jfwriter.plugins.columns import carries_any, open_rows, row_storage
-from jfwriter.plugins.values import Array, fitted
+from jfwriter.plugins.values import Array, fitted, without_infinite
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
 
@@ -100,7 +100,9 @@ class AzintRows:
         if dataset is None:
             stored = stored_profile(number, shape)
             dataset = self._datasets[number] = open_rows(self._entry, stored, self._storage, chunk_rows=1)
-        fitting, n_bad = fitted(values, dtype, sentinel)
+        is_stored_as_sent = values.dtype == dtype and dtype.kind == "f"
+        fit = without_infinite(values, sentinel) if is_stored_as_sent else fitted(values, dtype, sentinel)
+        fitting, n_bad = fit
         if n_bad:
             self.problems[f"/entry/azint/{name}"] += n_bad
         dataset.row(index)[...] = fitting.reshape(shape)

@@ -138,6 +138,14 @@ def fitted(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> tuple
     return _as_integer(array, dtype, sentinel)
 
 
+def without_infinite(array: Array, sentinel: object) -> tuple[Array, int]:
+    """An array of floats without infinite elements, and how many became `sentinel`. Copies only for these."""
+    infinite = np.isinf(array)
+    if not infinite.any():
+        return array, 0
+    return np.where(infinite, np.asarray(sentinel, array.dtype), array), int(np.count_nonzero(infinite))
+
+
 def _as_float(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> tuple[Array, int]:
     with np.errstate(over="ignore"):
         result = array.astype(dtype)
@@ -157,6 +165,8 @@ def _as_integer(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> 
         elif array.dtype.kind == "b":
             return array.astype(dtype), 0
         else:
+            if array.size and low <= array.min() and array.max() <= high:
+                return array.astype(dtype), 0
             bad = (array < low) | (array > high)  # type: ignore[operator]
         n_bad = int(np.count_nonzero(bad))
         if not n_bad:

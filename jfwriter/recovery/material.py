@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -55,8 +56,12 @@ class RunMaterial:
     end: EndMessage | None = None
     master_bytes: int | None = None
     """Size of the master that has got its final name, or was about to."""
+    manifest: bytes | None = None
+    """The manifest that was about to be written, when all else stood."""
     temporary_names: set[str] = field(default_factory=set)
-    """Files that an earlier recovery has left half-written, and a sealed master."""
+    """Files that hold nothing that is not elsewhere, too: a master in work, what an earlier recovery left."""
+    opening: set[str] = field(default_factory=set)
+    """Temporary names of data files that were about to be made, each with its journal before it."""
     recovered: dict[str, Any] | None = None
     """What an earlier recovery has told at its end."""
     is_torn: bool = False
@@ -66,7 +71,7 @@ class RunMaterial:
         """Enter one record of the run's journal, or of the notes of a recovery; damaged ones are told."""
         try:
             self._note(record)
-        except (ValueError, TypeError, RecursionError, JfwriterError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError, JfwriterError) as error:
             self.problems.append(f"a record of kind {record.kind} is not understood: {_first_line(error)}")
 
     def _note(self, record: Record) -> None:
@@ -83,14 +88,18 @@ class RunMaterial:
                 message = decode(record.body, self.settings.limits)
                 if isinstance(message, EndMessage):
                     self.end = message
-            case Kind.MASTER:
-                told = json.loads(record.body)
-                self.master_bytes = int(told["size_bytes"])
-                self.temporary_names.add(str(told["temporary_name"]))
-            case Kind.TEMPORARY:
-                self.temporary_names.add(str(json.loads(record.body)["temporary_name"]))
+            case Kind.MANIFEST:
+                self.manifest = record.body
+            case Kind.MASTER | Kind.TEMPORARY | Kind.OPENING:
+                self._note_name(record.kind, json.loads(record.body))
             case Kind.RECOVERED:
                 self.recovered = dict(json.loads(record.body))
+
+    def _note_name(self, kind: int, told: Mapping[str, Any]) -> None:
+        name = str(told["temporary_name"])
+        if kind == Kind.MASTER:
+            self.master_bytes = int(told["size_bytes"])
+        (self.opening if kind == Kind.OPENING else self.temporary_names).add(name)
 
 
 def load_run(opened: OpenedFile, name: str) -> RunMaterial:
@@ -132,7 +141,7 @@ def _begin(header: Record | None, start: Record | None) -> RunMaterial:
         if not isinstance(message, StartMessage):
             raise Unusable("its start message is none")
         plan = make_plan(message, settings, 1, told.received_at)
-    except (ValueError, TypeError, RecursionError, JfwriterError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, JfwriterError) as error:
         raise Unusable(f"the start of its run is not understood: {_first_line(error)}") from None
     if not plan.writes_files:
         raise Unusable("its run writes no files")

@@ -49,6 +49,12 @@ class Notes:
         channels: Sequence[object],  # noqa: ARG002
         directory: int,  # noqa: ARG002
     ) -> None:
+        self.making(temporary_name)
+
+    def follow_file(self, file_index: int) -> bool:  # noqa: ARG002
+        return True
+
+    def making(self, temporary_name: str) -> None:
         self.temporary_names.add(temporary_name)
         self._add(Kind.TEMPORARY, {"temporary_name": temporary_name})
 
@@ -57,6 +63,9 @@ class Notes:
 
     def master(self, temporary_name: str, size_bytes: int) -> None:
         self._add(Kind.MASTER, {"temporary_name": temporary_name, "size_bytes": size_bytes})
+
+    def manifest(self, content: bytes) -> None:
+        self._append(Kind.MANIFEST, content)
 
     def recovered(self, told: Mapping[str, object]) -> None:
         """The run stands under its final names."""
@@ -71,8 +80,11 @@ class Notes:
     def end(self, *, keep: bool) -> None: ...
 
     def _add(self, kind: Kind, facts: Mapping[str, object]) -> None:
+        self._append(kind, json.dumps(facts, separators=(",", ":")).encode())
+
+    def _append(self, kind: Kind, body: bytes) -> None:
         with storage_faults(f"cannot write {self._name}"):
-            view = memoryview(record(kind, json.dumps(facts, separators=(",", ":")).encode()))
+            view = memoryview(record(kind, body))
             while view:
                 view = view[os.write(self._descriptor, view) :]
             if self._sync:

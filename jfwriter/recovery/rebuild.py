@@ -91,14 +91,19 @@ class Rebuild:
             pass
         return self._verdict()
 
-    def write(self, journal: Journal, *, overwrite: bool) -> RunReport:
-        """Write what is lacking. Raises OSError, StorageError; then nothing half-written has a final name."""
+    def write(self, journal: Journal, *, overwrite: bool, replace_manifest: bool = False) -> RunReport:
+        """Write what is lacking. `replace_manifest`: one of this run stands there.
+
+        Raises OSError, StorageError; then nothing half-written has a final name.
+        """
         settings = self._material.settings
         plan = replace(self._analysis.plan, overwrite=overwrite)
         writer = RunWriter(plan, plugins_for(plan), settings, lambda _: None)
-        directory = _run_directory(self._directory, plan, settings)
+        directory = run_directory(self._directory, plan, settings)
         try:
-            writer.resume(directory, self._published, journal, self._untold)
+            writer.resume(
+                directory, self._published, journal, self._untold, replace_manifest=replace_manifest
+            )
             figures = RunFigures(settings.analysis.min_spots_for_hit)
             for message in self._material.calibrations:
                 for sound in _sound(message):
@@ -172,7 +177,7 @@ class _Analysis:
             return image
 
 
-def _run_directory(descriptor: int, plan: RunPlan, settings: Settings) -> RunDirectory:
+def run_directory(descriptor: int, plan: RunPlan, settings: Settings) -> RunDirectory:
     """The open directory of the raw material, wherever it lies by now."""
     itself = Path(f"/proc/self/fd/{descriptor}")
     with contextlib.closing(Walk(itself)) as walk:

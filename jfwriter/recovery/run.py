@@ -10,8 +10,10 @@ from dataclasses import replace
 from jfwriter.errors import FailRun
 from jfwriter.hdf5.file_facts import FileFacts
 from jfwriter.hdf5.run_directory import data_file_index
+from jfwriter.journal.file_journal import SUFFIX
 from jfwriter.journal.run_journal import boot_id
 from jfwriter.recovery.images import JOURNAL_SUFFIX, FileHeader, FileImages, read_header
+from jfwriter.recovery.manifest import Standing, standing, write_noted
 from jfwriter.recovery.material import (
     NOTES_SUFFIX,
     RUN_NAME,
@@ -21,6 +23,7 @@ from jfwriter.recovery.material import (
     load_notes,
     load_run,
 )
+from jfwriter.recovery.names import is_temporary
 from jfwriter.recovery.notes import Notes
 from jfwriter.recovery.opened import CannotLock, InUse, is_held, opened, size_of
 from jfwriter.recovery.place import Options, RunPlace
@@ -63,6 +66,9 @@ class _Recovery:
         self._notes_bytes = self._load_notes()
         self._problems: list[str] = []
         self._n_gone = 0
+        self._manifest = standing(place.descriptor, self._plan)
+        self._unwritten: list[str] = []
+        """Journals of data files that were never made."""
         self._headers: dict[str, FileHeader] = dict(self._find_headers())
         self._published = [facts for _, facts in sorted(material.closings.items()) if self._stands(facts)]
 
@@ -83,8 +89,9 @@ class _Recovery:
             return self._told(State.IN_USE, reason="a living writer writes files of the same names")
         files = list(self._unpublished())
         if not files and self._is_whole():
+            reason = self._bring_manifest() if self._published else ""
             state = State.FINISHED if self._published else State.EMPTY
-            return self._told(state, n_lost=self._n_gone)
+            return self._told(State.FAILED if reason else state, n_lost=self._n_gone, reason=reason)
         conflict = self._conflict()
         if conflict:
             text = f"{conflict} stands there and is not of this run; move it, or the raw material, elsewhere"
@@ -95,6 +102,20 @@ class _Recovery:
             return self._counted(State.RECOVERABLE, rebuild, n_images=order.n_images, missing=order.missing)
         return self._write(rebuild)
 
+    def _bring_manifest(self) -> str:
+        """All else stands: see that the manifest does, if it was wanted; why that is impossible."""
+        plan, content = self._plan, self._material.manifest
+        if not plan.manifest or self._manifest is not Standing.NOTHING:
+            return ""
+        if content is None:
+            self._problems.append(f"{plan.manifest_name} was wanted, and the crash came before it")
+        elif not self._options.dry_run:
+            try:
+                write_noted(self._place.descriptor, plan, self._material.settings, content)
+            except FailRun as error:
+                return str(error)
+        return ""
+
     def _write(self, rebuild: Rebuild) -> RunResult:
         plan = self._plan
         self._discard(self._material.temporary_names)
@@ -102,7 +123,12 @@ class _Recovery:
             with Notes(self._place.descriptor, self._notes_name, sync=plan.sync) as notes:
                 notes.cut(self._notes_bytes)
                 try:
-                    report = rebuild.write(notes, overwrite=self._options.overwrite and plan.overwrite)
+                    overwrite = self._options.overwrite and plan.overwrite
+                    report = rebuild.write(
+                        notes,
+                        overwrite=overwrite,
+                        replace_manifest=overwrite or self._manifest is Standing.OWN,
+                    )
                 finally:
                     self._discard(notes.temporary_names)
                 if report.outcome is not Outcome.FAILED:
@@ -116,7 +142,9 @@ class _Recovery:
             reason=report.reasons[0] if state is State.FAILED else "",
             n_images=report.n_images,
             missing=report.missing,
-            files=tuple(name.rpartition("/")[2] for name in report.files),
+            files=tuple(
+                name.rpartition("/")[2] for name in (*report.files, *filter(None, [report.manifest]))
+            ),
         )
 
     def _counted(self, state: State, rebuild: Rebuild, **told: object) -> RunResult:
@@ -156,8 +184,20 @@ class _Recovery:
             except (OSError, Unusable) as error:
                 self._problems.append(f"{name}: {error}")
                 continue
-            if header is not None and header.token == self._material.token:
+            if header is None:
+                self._note_unwritten(name)
+            elif header.token == self._material.token:
                 yield name, header
+
+    def _note_unwritten(self, name: str) -> None:
+        """A journal without header was being made when the writer died, and its data file not yet; if that
+        stands there, the journal has lost what it held."""
+        data_file = name.removesuffix(SUFFIX)
+        is_own = data_file in self._material.opening and is_temporary(self._plan.basename, data_file)
+        if is_own and self._size(data_file) is None:
+            self._unwritten.append(name)
+        elif is_own:
+            self._problems.append(f"{name}: it is empty: nothing tells where images lie in {data_file}")
 
     def _may_be_of_the_run(self, name: str) -> bool:
         return name.startswith(f"{self._plan.basename}_") and name.endswith(JOURNAL_SUFFIX)
@@ -188,6 +228,8 @@ class _Recovery:
                 images = FileImages(self._material, header, is_certain=is_certain)
                 if self._size(header.temporary_name) is None:
                     n_images = images.count(self._place.descriptor, name)
+                    if n_images == 0:
+                        continue
                     self._n_gone += n_images
                     self._problems.append(f"{header.temporary_name} is gone: {n_images} images are lost")
                     continue
@@ -212,10 +254,13 @@ class _Recovery:
         return found
 
     def _is_whole(self) -> bool:
-        """Whether no master is lacking."""
-        if not self._published or not self._plan.write_master or self._plan.is_integrated:
+        """Whether neither master nor manifest is lacking, as far as one can be made."""
+        if not self._published or self._plan.is_integrated:
             return True
-        return self._master_stands()
+        if self._plan.write_master:
+            return self._master_stands()
+        lacks_manifest = self._plan.manifest and self._manifest is Standing.NOTHING
+        return not lacks_manifest or self._material.manifest is not None
 
     def _master_stands(self) -> bool:
         size_bytes = self._size(self._plan.master_name)
@@ -233,6 +278,8 @@ class _Recovery:
         ]
         if self._plan.write_master and not self._plan.is_integrated:
             wanted.append(self._plan.master_name)
+        if self._plan.manifest and self._manifest is Standing.FOREIGN:
+            wanted.append(self._plan.manifest_name)
         return next((name for name in wanted if self._size(name) is not None), "")
 
     def _name_in_use(self) -> bool:
@@ -253,11 +300,12 @@ class _Recovery:
             yield from (part for part in (header.temporary_name, name) if self._size(part) is not None)
         own = self._material.temporary_names - {h.temporary_name for h in self._headers.values()}
         yield from (name for name in sorted(own) if self._is_temporary(name) and self._size(name) is not None)
+        yield from self._unwritten
         yield from (name for name in (self._notes_name, self._place.name) if self._size(name) is not None)
 
     def _is_temporary(self, name: str) -> bool:
         """Whether a name that a journal tells is one that only a writer of this run can have made."""
-        return name.startswith(f"{self._plan.basename}_") and name.endswith(".tmp") and "/" not in name
+        return is_temporary(self._plan.basename, name)
 
     def _discard(self, names: Iterable[str]) -> None:
         """Half-written files of this or an earlier recovery; what they are made of is still there."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 
 from jfwriter.recovery.images import JOURNAL_SUFFIX, read_header
 from jfwriter.recovery.material import RUN_NAME, Unusable
+from jfwriter.recovery.names import is_of_run
 from jfwriter.recovery.opened import opened
 from jfwriter.recovery.place import Options, RunPlace
 from jfwriter.recovery.result import RunResult, State
 
-_OF_A_RUN = re.compile(r"_(data_[0-9]+(_part)?|master)\.h5(\.[0-9a-f]{16}\.tmp)?")
 _TEMPORARY = ".tmp"
 
 
@@ -47,8 +46,7 @@ def _perhaps_of_the_run(place: RunPlace) -> str:
             return name
         of_others.add(name.removesuffix(JOURNAL_SUFFIX) + _TEMPORARY)
     for name in place.names:
-        rest = name.removeprefix(matched["basename"])
-        if name not in of_others and rest != name and _OF_A_RUN.fullmatch(rest):
+        if name not in of_others and is_of_run(matched["basename"], name):
             return name
     return ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,13 @@ from jfwriter.payload import Payload
 from jfwriter.settings import LimitSettings
 from jfwriter.wire import fields, tags
 from jfwriter.wire.fields import Reader, at
-from jfwriter.wire.messages import FloatArray, UnitCell, Vector3
+from jfwriter.wire.messages import BinArray, FloatArray, UnitCell, Vector3
 from jfwriter.wire.mismatch import Mismatch
 
 MAX_TABLE: Final = 1 << 20
 """Numbers of a lookup table that comes as a CBOR array."""
 MAX_LATTICES: Final = 64
+_SINGLE: Final = np.dtype(np.float32)
 
 
 def numbers(value: object, max_elements: int) -> FloatArray:
@@ -52,6 +53,15 @@ def vector3(value: object, _limits: LimitSettings) -> Vector3:
 def bins(value: object, limits: LimitSettings) -> FloatArray:
     """Values of the azimuthal bins; NaN is a value."""
     return numbers(value, limits.max_azint_bins)
+
+
+def profile(value: object, limits: LimitSettings) -> BinArray:
+    """`bins`, but float32 stays what it is, a view into the message: profiles are stored so."""
+    if tags.is_array(value):
+        found = tags.array(value, limits.max_azint_bins)
+        if found.dtype == _SINGLE:
+            return cast("BinArray", found.reshape(-1))
+    return bins(value, limits)
 
 
 def finite_bins(value: object, limits: LimitSettings) -> FloatArray:

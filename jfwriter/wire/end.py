@@ -9,7 +9,7 @@ from jfwriter.payload import Payload
 from jfwriter.settings import LimitSettings
 from jfwriter.wire import array_fields, collect, fields, tags
 from jfwriter.wire.collect import Problems
-from jfwriter.wire.fields import Converter, T
+from jfwriter.wire.fields import T
 from jfwriter.wire.messages import CalibrationMessage, EndMessage, MetadataMessage
 from jfwriter.wire.mismatch import Mismatch
 
@@ -32,31 +32,35 @@ def _map_of(convert: fields.Reader[T]) -> Callable[[object, LimitSettings], dict
     return convert_all
 
 
-END_FIELDS: Final[Mapping[str, Converter]] = {
-    "series_id": fields.uint63,
-    "series_unique_id": fields.text,
-    "end_date": fields.date,
-    "max_image_number": fields.uint63,
-    "images_collected": fields.uint63,
-    "images_sent_to_write": fields.uint63,
-    "data_collection_efficiency": fields.measured,
-    "max_receiver_delay": fields.uint64,
-    "az_int_result": _map_of(array_fields.bins),
-    "adu_histogram": _map_of(array_fields.bin_counts),
-    "adu_histogram_bin_width": fields.uint32,
-    "bkg_estimate": fields.measured,
-    "indexing_rate": fields.measured,
-    "rotation_lattice": array_fields.lattice,
-    "rotation_lattice_extra": array_fields.lattices,
-    "rotation_lattice_niggli_class": fields.uint32,
-    "cancelled": fields.boolean,
-}
-CALIBRATION_FIELDS: Final[Mapping[str, Converter]] = {
-    "series_id": fields.uint63,
-    "series_unique_id": fields.text,
-}
+END_FIELDS: Final = collect.table(
+    {
+        "series_id": fields.uint63,
+        "series_unique_id": fields.text,
+        "end_date": fields.date,
+        "max_image_number": fields.uint63,
+        "images_collected": fields.uint63,
+        "images_sent_to_write": fields.uint63,
+        "data_collection_efficiency": fields.measured,
+        "max_receiver_delay": fields.uint64,
+        "az_int_result": _map_of(array_fields.bins),
+        "adu_histogram": _map_of(array_fields.bin_counts),
+        "adu_histogram_bin_width": fields.uint32,
+        "bkg_estimate": fields.measured,
+        "indexing_rate": fields.measured,
+        "rotation_lattice": array_fields.lattice,
+        "rotation_lattice_extra": array_fields.lattices,
+        "rotation_lattice_niggli_class": fields.uint32,
+        "cancelled": fields.boolean,
+    }
+)
+CALIBRATION_FIELDS: Final = collect.table(
+    {
+        "series_id": fields.uint63,
+        "series_unique_id": fields.text,
+    }
+)
 _SERIES: Final = {"series_id": "an unsigned integer"}
-METADATA_FIELDS: Final[Mapping[str, Converter]] = {"series_id": fields.uint63}
+METADATA_FIELDS: Final = collect.table({"series_id": fields.uint63})
 
 
 def read_end(

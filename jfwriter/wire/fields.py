@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime
 import math
+import sys
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from jfwriter.settings import LimitSettings
 from jfwriter.wire.messages import Rational
@@ -24,6 +25,22 @@ UINT32_MAX: Final = 2**32 - 1
 UINT64_MAX: Final = 2**64 - 1
 INT64_MAX: Final = 2**63 - 1
 INT64_MIN: Final = -(2**63)
+
+
+class Plain(NamedTuple):
+    """Values that a converter gives back as they are: exactly of this type, within the bounds."""
+
+    kind: type[int] | type[float]
+    lowest: float
+    highest: float
+
+
+_PLAIN: Final[dict[Converter, Plain]] = {}
+
+
+def plain_of(converter: Converter) -> Plain | None:
+    """What of `converter` need not be called for; None if nothing."""
+    return _PLAIN.get(converter)
 
 
 def integer(value: object, lowest: int, highest: int) -> int:
@@ -42,6 +59,7 @@ def integer_field(lowest: int, highest: int) -> Reader[int]:
             return value
         return integer(value, lowest, highest)
 
+    _PLAIN[convert] = Plain(int, lowest, highest)
     return convert
 
 
@@ -103,6 +121,9 @@ def measured(value: object, _limits: LimitSettings) -> float | None:
     if math.isinf(result):
         raise Mismatch("a finite number", value)
     return None if math.isnan(result) else result
+
+
+_PLAIN[measured] = Plain(float, -sys.float_info.max, sys.float_info.max)
 
 
 def boolean(value: object, _limits: LimitSettings) -> bool:

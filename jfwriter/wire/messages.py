@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from jfwriter.payload import Payload
 from jfwriter.wire.values import (
+    BinArray,
     FieldProblem,
     FloatArray,
     Fluorescence,
@@ -33,6 +34,7 @@ from jfwriter.wire.values import (
 )
 
 __all__ = [
+    "BinArray",
     "CalibrationMessage",
     "EndMessage",
     "FieldProblem",
@@ -192,9 +194,9 @@ class ImageMessage:
     spot_count_low_res: int | None = None
     spot_count_ice_rings: int | None = None
     spot_count_indexed: int | None = None
-    az_int_profile: FloatArray | None = None
+    az_int_profile: BinArray | None = None
     """Flat [φ·q]; NaN allowed, as in `az_int_profile_std`."""
-    az_int_profile_std: FloatArray | None = None
+    az_int_profile_std: BinArray | None = None
     az_int_profile_count: npt.NDArray[np.uint64] | None = None
     bkg_estimate: float | None = None
     resolution_estimate: float | None = None

@@ -47,6 +47,10 @@ REFLECTION_COLUMNS: Final[Mapping[str, Column]] = {
 }  # fmt: skip
 
 
+_SUMS: Final = ("sum", "sum_square", "max", "pixels", "x_weighted", "y_weighted")
+_EXACT: Final = 1 << 53
+"""Integers up to it are exact as float64."""
+
 _EMPTY = np.empty(0, np.float32)
 _EMPTY.flags.writeable = False
 _NO_SPOTS: Final = Spots(x=_EMPTY, y=_EMPTY, intensity=_EMPTY)
@@ -134,13 +138,33 @@ def read_roi_integrals(value: object, limits: LimitSettings, problems: Problems)
     result = {}
     for name, sums in value.items():
         try:
-            result[fields.text(name, limits)] = _roi_integral(sums, limits)
+            result[fields.text(name, limits)] = plain_integral(sums) or general_integral(sums, limits)
         except Mismatch as mismatch:
             problems.add(f"roi_integrals.{str(name)[:40]}", mismatch)
     return result
 
 
-def _roi_integral(value: object, limits: LimitSettings) -> RoiIntegral:
+def plain_integral(value: object) -> RoiIntegral | None:
+    """The usual form, six integers in their ranges; None for any other, which `general_integral` reads."""
+    if type(value) is not dict or len(value) != len(_SUMS):
+        return None
+    total, square, highest, pixels, x, y = map(value.get, _SUMS)
+    if (
+        type(total) is type(square) is type(highest) is type(pixels) is type(x) is type(y) is int
+        and fields.INT64_MIN <= total <= fields.INT64_MAX
+        and 0 <= square <= fields.UINT64_MAX
+        and fields.INT64_MIN <= highest <= fields.INT64_MAX
+        and 0 <= pixels <= fields.UINT64_MAX
+        and -_EXACT <= x <= _EXACT
+        and -_EXACT <= y <= _EXACT
+        and total != 0
+    ):
+        return RoiIntegral(sum=total, sum_square=square, max=highest, pixels=pixels, x=x / total, y=y / total)
+    return None
+
+
+def general_integral(value: object, limits: LimitSettings) -> RoiIntegral:
+    """Any form; what is absent is 0 or None. Raises Mismatch."""
     entries = Entries(value, limits)
     total = entries.optional("sum", fields.int64) or 0
     return RoiIntegral(

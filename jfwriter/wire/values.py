@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+BinArray = npt.NDArray[np.float32] | FloatArray
+"""Float32 where the sender's values are, then maybe a view into the message; else float64."""
 Vector3 = tuple[float, float, float]
 
 

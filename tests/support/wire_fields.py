@@ -279,7 +279,9 @@ IMAGE: dict[str, Example] = dict(
         same("spots", SPOT_COLUMNS, SPOTS),
         *(same(name, 100 + i) for i, name in enumerate(NUMBERS_U4)),
         same(
-            "az_int_profile", np.array([1.0, np.nan, 3.0]), tag(85, np.array([1, np.nan, 3], "<f4").tobytes())
+            "az_int_profile",
+            np.array([1.0, np.nan, 3.0], "f4"),
+            tag(85, np.array([1, np.nan, 3], "<f4").tobytes()),
         ),
         same("az_int_profile_std", np.array([0.5, np.nan, 0.25]), [0.5, float("nan"), 0.25]),
         same(

@@ -62,6 +62,17 @@ def test_values_beyond_the_type_become_sentinels(one_file: OneFile, plan: MakePl
     assert one_file.problems == {"/entry/azint/image": 2, "/entry/azint/image_count": 2}
 
 
+def test_infinite_single_precision_becomes_a_sentinel(one_file: OneFile, plan: MakePlan) -> None:
+    sent = np.array([1, np.inf, np.nan, -np.inf, 5, 6], "f4")
+    message = image(0, az_int_profile=sent, az_int_profile_std=np.arange(6, dtype="f4"))
+    azint = one_file.write(AzintPlugin(plan(**SIX_BINS)), {0: message}, 1)["/entry/azint"]
+    expected = np.array([1, np.nan, np.nan, np.nan, 5, 6], "f4")
+    np.testing.assert_array_equal(azint["image"][0].ravel(), expected)
+    np.testing.assert_array_equal(azint["image_std"][0].ravel(), np.arange(6))
+    assert one_file.problems == {"/entry/azint/image": 2}
+    assert np.isinf(sent).sum() == 2, "what was sent belongs to the message"
+
+
 def test_bins_are_promised_without_images(one_file: OneFile, plan: MakePlan) -> None:
     plugin = AzintPlugin(plan(**SIX_BINS))
     one_file.write(plugin, {}, 2)
