@@ -83,3 +83,25 @@ def test_a_group_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getgroups", list)
     with pytest.raises(StorageUnavailable, match="not in group 4321"):
         Ownership.of(messages.settings(files={"group": 4321}).files)
+
+
+def test_the_writer_can_always_use_the_directories_that_it_makes(tmp_path: Path) -> None:
+    run = Run(tmp_path, files={"file_mode": 0o440}, file_prefix="a/scan")
+    run.write(0)
+    run.finish(1)
+    assert mode(tmp_path / "a") == 0o750
+    assert mode(tmp_path / "a" / "scan_master.h5") == 0o440
+
+
+def test_the_first_group_is_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert Ownership.of(messages.settings(files={"group": 0}).files).group_id == 0
+
+
+@pytest.mark.parametrize("group", [7, 8, 9])
+def test_any_group_of_the_user_may_be_given(monkeypatch: pytest.MonkeyPatch, group: int) -> None:
+    """Its main group need not be among the further ones."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "getegid", lambda: 7)
+    monkeypatch.setattr(os, "getgroups", lambda: [8, 9])
+    assert Ownership.of(messages.settings(files={"group": group}).files).group_id == group

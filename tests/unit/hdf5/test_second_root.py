@@ -317,3 +317,24 @@ def test_another_preflight(small: Roots) -> None:
     storage.use(now.model_copy(update={"preflight": "refuse"}))
     with pytest.raises(RunRefused, match="are free"):
         storage.open_directory(plan)
+
+
+def test_the_root_directory_is_no_second_one(roots: Roots) -> None:
+    link = roots.first.parent / "link"
+    link.symlink_to(roots.first)
+    for path in (roots.first, link):
+        storage = Storage(
+            messages.settings(files={"root_dir": str(roots.first), "second_root_dir": str(path)}).files
+        )
+        assert storage.second is None
+        assert storage.second_problem.endswith("cannot be used: it is the root directory")
+
+
+def test_a_second_root_without_its_guard_file(roots: Roots) -> None:
+    (roots.first / "guard").touch()
+    files = {"root_dir": str(roots.first), "second_root_dir": str(roots.second), "root_guard": "guard"}
+    storage = Storage(messages.settings(files=files).files)
+    assert storage.second is None
+    assert "the guard file 'guard' (files.root_guard) is not in it" in storage.second_problem
+    (roots.second / "guard").touch()
+    assert Storage(messages.settings(files=files).files).second is not None
