@@ -144,6 +144,7 @@ def _files_maker(
 ) -> Callable[[RunPlan, Callable[[ClosedFile], None]], RunFiles]:
     def make(plan: RunPlan, on_closed: Callable[[ClosedFile], None]) -> RunFiles:
         settings = settings_of_runs.of(plan.serial)
+        storage.use(settings.files)
         files = settings.files.model_copy(update={"root_dir": str(root.path)})
         settings = settings.model_copy(update={"files": files})
         return RunWriter(plan, plugins_for(plan), settings, on_closed, storage)

@@ -6,11 +6,12 @@ import asyncio
 import itertools
 import logging
 
-from jfwriter.daemon.memory import Allocator
+from jfwriter.daemon.memory import Allocator, collect_young
 from jfwriter.daemon.parts import Parts
 from jfwriter.daemon.snapshot import one_line, silence_s, stalled_s, status_of
 from jfwriter.daemon.stall import StallGuard
 from jfwriter.daemon.systemd import ServiceManager
+from jfwriter.session.snapshot import State
 
 TICK_S = 0.25
 TICKS_PER_STATUS = 8
@@ -49,14 +50,17 @@ def writes(parts: Parts, now: float) -> bool:
 
 
 class _Housekeeping:
-    """Gives memory back once when no message came for `QUIET_S`: a stall may have needed a lot of it."""
+    """Gives memory back once when no message came for `QUIET_S`: a stall may have needed a lot of it. Between
+    runs it has garbage found before there is so much that looking for it holds up a run."""
 
     def __init__(self, parts: Parts, allocator: Allocator) -> None:
-        self._board = parts.board
+        self._board, self._session = parts.board, parts.session
         self._allocator = allocator
         self._done_for = parts.board.last_message_at
 
     def look(self, now: float) -> None:
+        if self._session.state is State.IDLE and not self._board.unfinished:
+            collect_young()
         last = self._board.last_message_at
         if last > self._done_for and now - last > QUIET_S and not self._board.unfinished:
             self._done_for = last

@@ -22,6 +22,9 @@ def json_safe(value: object, depth: int = MAX_DEPTH) -> object:
     A number that is not finite becomes null, a lone surrogate U+FFFD, bytes and anything else their text;
     what lies deeper than `depth` is cut off as null.
     """
+    kind = type(value)
+    if kind is str or value is None or kind is bool or kind is int:  # nearly all that a status holds
+        return _without_surrogates(value) if kind is str else value  # type: ignore[arg-type]
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if value is None or isinstance(value, bool | int):
@@ -54,4 +57,4 @@ def _refuse_constant(name: str) -> object:
 
 
 def _without_surrogates(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

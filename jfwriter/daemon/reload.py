@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from jfwriter.daemon.http_access import Access
 from jfwriter.daemon.parts import Parts
 from jfwriter.errors import RefuseToStart
+from jfwriter.hdf5.ownership import Ownership
 from jfwriter.printable import printable
 from jfwriter.settings import Settings, parse
 
 NEXT_RUN = frozenset({
     "files.default_format", "files.default_prefix", "files.default_images_per_file",
     "files.default_max_spot_count", "files.max_lattices_extra", "files.fill_gaps", "files.sync",
-    "files.compress_raw_images", "files.n_writers",
+    "files.compress_raw_images", "files.n_writers", "files.checksum", "files.manifest", "files.preflight",
+    "files.second_root_dir", "files.group", "files.file_mode", "journal.enabled", "journal.sync_interval_s",
 })  # fmt: skip
 AT_ONCE = frozenset({"http.token_file", "http.token_for_reading", "http.allowed_hosts", "curve.allowed_keys"})
 """Whom to let in: nothing of a run."""
@@ -49,6 +51,7 @@ class Reloader:
             # On a thread: the file may lie on a file system that does not answer.
             wanted = await asyncio.to_thread(self._load)
             taken, kept = merged(self._now, wanted)
+            await asyncio.to_thread(Ownership.of, taken.files)  # asks for the group, perhaps over the network
             if self._access is not None:
                 self._access.use(taken.http)
         except RefuseToStart as error:

@@ -98,7 +98,7 @@ class RunInWork:
         self._progress = progress
         self._figures = figures
         self._pending = pending
-        self._files = make_files(plan, self._on_closed)
+        self._files = make_files(plan, _file_listener(plan, post, progress))
         self._error: FailRun | None = None
         self._skipped: set[int] = set()
         """Accepted images that were not handed to the files because the run had failed."""
@@ -193,13 +193,21 @@ class RunInWork:
                 )
         return figures
 
-    def _on_closed(self, file: ClosedFile) -> None:
-        current = self._progress.current
-        if current is not None:  # a file on disk is a sign of life; many may be closed for one message
-            self._progress.current = (current[0], time.monotonic())
-        self._post(FileClosed(self._plan, file))
-
     def _fail(self, error: FailRun) -> None:
         self._error = type(error)(error.reason, str(error))  # without its traceback
         self._post(RunFailed(self._plan.serial, error.reason, str(error)))
         self.abandon()
+
+
+def _file_listener(
+    plan: RunPlan, post: Callable[[WriterEvent], None], progress: Progress
+) -> Callable[[ClosedFile], None]:
+    """Does not hold the run in work, whose files hold it: no circle that waits for the garbage collector."""
+
+    def closed(file: ClosedFile) -> None:
+        current = progress.current
+        if current is not None:  # a file on disk is a sign of life; many may be closed for one message
+            progress.current = (current[0], time.monotonic())
+        post(FileClosed(plan, file))
+
+    return closed

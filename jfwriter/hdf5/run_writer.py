@@ -122,7 +122,7 @@ class RunWriter:
             self._plan, directory, self._plugins, Scratch(), self._journal, self._master.original_numbers
         )
         raw_codec = Codec(self._settings.files.compress_raw_images)
-        return DataFiles(parts, raw_codec, self._file_closed)
+        return DataFiles(parts, raw_codec, self._file_listener())
 
     def write_image(self, order: WriteImage) -> int:
         """Store an image, whose framing was checked, and its quantities; returns the payload bytes stored.
@@ -273,12 +273,20 @@ class RunWriter:
             self._account.losses.abandoned or (self._account.losses.published and self._plan.write_master)
         )
 
-    def _file_closed(self, file: ClosedFile) -> None:
-        self._account.losses.published.append(file)
+    def _file_listener(self) -> Callable[[ClosedFile], None]:
+        """Called for each published file. It does not hold the run writer, which holds the files that call
+        it: in a circle all of them, and the start message, would stay until the garbage collector comes."""
+        published, on_closed = self._account.losses.published, self._on_closed
         storage = None if self._roots is None else self._roots.storage
-        if storage is not None:
-            storage.compression.learn(file.n_written * raw_image_bytes(self._plan), file.size_bytes)
-        self._on_closed(file)
+        image_bytes = 0 if storage is None else raw_image_bytes(self._plan)
+
+        def closed(file: ClosedFile) -> None:
+            published.append(file)
+            if storage is not None:
+                storage.compression.learn(file.n_written * image_bytes, file.size_bytes)
+            on_closed(file)
+
+        return closed
 
     def _store(self, files: DataFiles, order: WriteImage) -> int:
         image = order.image

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from jfwriter.errors import FailRun, RunRefused
+from jfwriter.errors import FailRun, RunRefused, StorageUnavailable
 from jfwriter.hdf5.files_root import FilesRoot
 from jfwriter.hdf5.ownership import Ownership
 from jfwriter.hdf5.preflight import Compression, Room, expected_bytes, shortages
@@ -31,12 +31,29 @@ class Storage:
         self.first = first or FilesRoot(settings.root_dir, settings.root_guard)
         self.ownership = Ownership.of(settings)
         self.compression = Compression()
-        self._preflight = settings.preflight
+        self._settings = settings
         self._notices: tuple[int, tuple[str, ...]] = (0, ())
         """Number of the run that they are about, and they."""
         self.second_problem = ""
         """Why there is no second root although the settings name one."""
         self.second = self._find_second(settings)
+
+    def use(self, settings: FilesSettings) -> None:
+        """For runs that are opened from now on: preflight, second root, group and mode.
+
+        A second root that could not be used is tried again with every new object. Raises nothing.
+        """
+        if settings is self._settings:
+            return
+        is_other = settings.second_root_dir != self._settings.second_root_dir
+        self._settings = settings
+        try:
+            self.ownership = Ownership.of(settings)
+        except StorageUnavailable as error:
+            _log.error("%s; group and mode stay as they were", error)
+        if is_other or self.second is None:
+            self.second_problem = ""
+            self.second = self._find_second(settings)
 
     def _find_second(self, settings: FilesSettings) -> FilesRoot | None:
         if not settings.second_root_dir:
@@ -99,13 +116,13 @@ class Storage:
         self._notices = (plan.serial, (*self.notices_of(plan.serial), text))
 
     def _look_for_room(self, plan: RunPlan, directory: RunDirectory) -> None:
-        if self._preflight == "off":
+        if self._settings.preflight == "off":
             return
         rooms = [Room.of(directory.descriptor)]
         if self.second is not None:
             rooms.append(Room.of(self.second.path))
         found = shortages(plan, self.compression, rooms)
-        if found and self._preflight == "refuse":
+        if found and self._settings.preflight == "refuse":
             raise RunRefused("no_space", f"{'; '.join(found)} (files.preflight)")
         for text in found:
             self.note(plan, text)

@@ -13,6 +13,7 @@ import os
 from typing import Any
 
 _RENAME_NOREPLACE = 1
+_SYNC_FILE_RANGE_WRITE = 2
 
 
 def rename_without_replacing(descriptor: int, old: str, new: str) -> int:
@@ -31,6 +32,16 @@ def allocate(descriptor: int, n_bytes: int) -> bool:
     """
     call = _function("fallocate64", ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
     return n_bytes > 0 and call is not None and call(descriptor, 0, 0, n_bytes) == 0
+
+
+def begin_writeback(descriptor: int) -> None:
+    """Have what was written of an open file go to the disk (sync_file_range), where there is such a call.
+
+    Waits for nothing. The sync of the file tells of errors.
+    """
+    call = _function("sync_file_range", ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    if call is not None:
+        call(descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)
 
 
 @functools.cache

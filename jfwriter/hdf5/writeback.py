@@ -6,14 +6,12 @@ Otherwise Linux waits until dirty pages are 30 s old or fill a tenth of the memo
 
 from __future__ import annotations
 
-import ctypes
-
 import h5py
+
+from jfwriter.hdf5.system_calls import begin_writeback
 
 STEP_BYTES = 32 << 20
 """Written between two requests: one costs some microseconds, and the pages that it finds."""
-
-_SYNC_FILE_RANGE_WRITE = 2
 
 
 class Writeback:
@@ -25,14 +23,11 @@ class Writeback:
 
     def __init__(self, file: h5py.File) -> None:
         self._n_bytes = 0
-        self._request = getattr(ctypes.CDLL(None), "sync_file_range", None)
-        if self._request is not None:
-            self._request.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-            self._descriptor: int = file.id.get_vfd_handle()
+        self._descriptor: int = file.id.get_vfd_handle()
 
     def wrote(self, n_bytes: int) -> None:
         """Count what was written; ask once there is enough of it. From the first byte to the last: (0, 0)."""
         self._n_bytes += n_bytes
-        if self._n_bytes >= STEP_BYTES and self._request is not None:
+        if self._n_bytes >= STEP_BYTES:
             self._n_bytes = 0
-            self._request(self._descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)
+            begin_writeback(self._descriptor)

@@ -7,8 +7,10 @@ import signal
 import urllib.request
 from pathlib import Path
 
+import h5py
 import pytest
 
+from jfwriter.hdf5.checksums import IN_DATA_FILE as CHECKSUMS
 from tests.support import stream
 from tests.support.daemon import wait_for
 from tests.support.plain_dcu import PlainDcu
@@ -103,6 +105,42 @@ def test_changed_settings(root: Path) -> None:
     assert old not in service.log
     assert new not in service.log
     assert "Traceback" not in service.log
+
+
+def test_storage_and_journal_are_those_of_the_next_run(root: Path) -> None:
+    """What the run in work was started with stays: no manifest, no checksums, a journal, its own mode."""
+    config, second = root.parent / "writer.toml", root.parent / "second"
+    config.write_text("[http]\nport = 0\n")
+    second.mkdir()
+    with PlainDcu() as dcu, Service(root, f"--config={config}", dcu.address) as service:
+        service.wait_until_ready()
+        dcu.send(stream.run(1)[:3])
+        service.wait_for_status(nimages=2)
+        files = f'checksum = "crc32"\nmanifest = true\nfile_mode = 0o640\nsecond_root_dir = "{second}"\n'
+        config.write_text(f"[http]\nport = 0\n[files]\n{files}[journal]\nenabled = false\n")
+        reload(service, "settings taken for the next run")
+        assert "stay as they are" not in service.log
+        dcu.send(stream.run(1)[3:])
+        service.wait_for_status(state="idle")
+        (root / "run2_data_000001.h5").mkdir()  # only the second root is looked at besides, and refuses too
+        (second / "run3_data_000001.h5").mkdir()
+        dcu.send([*stream.run(2), *stream.run(3), *stream.run(4)[:3]])
+        wait_for(lambda: service.status["totals"]["runs_refused"] == {"exists": 2})
+        service.wait_for_status(nimages=2, images_synced=0)
+        journals = sorted(path.name for path in root.glob("*journal*"))
+        dcu.send(stream.run(4)[3:])
+        wait_for(lambda: service.status["totals"]["runs"].get("complete") == 2)
+
+        config.write_text(f'[http]\nport = 0\n[files]\n{files}group = "no such group"\n')
+        reload(service, "settings not taken: files.group: there is no group 'no such group'")
+        assert service.end() == 0
+    assert journals == []
+    assert [path.name for path in root.glob("*_manifest.json")] == ["run4_manifest.json"]
+    modes = {path.name: path.stat().st_mode & 0o777 for path in root.glob("*_master.h5")}
+    assert modes["run4_master.h5"] == 0o640
+    assert modes["run1_master.h5"] != 0o640
+    with h5py.File(root / "run1_data_000001.h5") as before, h5py.File(root / "run4_data_000001.h5") as after:
+        assert (CHECKSUMS in before, CHECKSUMS in after) == (False, True)
 
 
 def test_an_unreadable_secret_refuses_the_start(root: Path) -> None:

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.support.mounts import Ext4, remount, tmpfs, unmount
 from tests.support.plain_dcu import PlainDcu, image
 from tests.support.service import Service
 
+CENTRAL_EUROPE = "CET-1CEST,M3.5.0,M10.5.0/3"
 LAYOUTS = {"only data": 0, "legacy": 1, "vds": 2, "integrated": 3}
 
 
@@ -60,7 +62,12 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
     root = directory / "root"
     root.mkdir()
     storage = FaultyStorage(directory)
-    with PlainDcu() as dcu, Service(root, "-H0", dcu.address, environment=storage.environment) as service:
+    with (
+        PlainDcu() as dcu,
+        Service(
+            root, "-H0", dcu.address, environment=storage.environment | {"TZ": CENTRAL_EUROPE}
+        ) as service,
+    ):
         yield Faulty(service.wait_until_ready(), dcu, storage)
         assert service.end() == 0
 
@@ -290,24 +297,46 @@ def test_a_second_root(tmp_path: Path, dcu: PlainDcu) -> None:
         assert service.end() == 0
 
 
-@pytest.mark.parametrize("seconds", [-3600, 3600, 13 * 366 * 86400])
-def test_a_clock_that_is_set_in_mid_run(faulty: Faulty, seconds: int) -> None:
-    """Back and forth by an hour, and beyond 2038: no run is harmed, and no waiting time is told wrong."""
+def around_winter_time() -> tuple[int, int]:
+    """Half an hour before and after the clocks of central Europe are set back: 02:30 both times."""
+    change = int(datetime(2026, 10, 25, 1, tzinfo=UTC).timestamp() - time.time())
+    return change - 1800, change + 1800
+
+
+@pytest.mark.parametrize("change", ["an hour back", "an hour forth", "beyond 2038", "to winter time"])
+def test_a_clock_that_is_set_in_mid_run(faulty: Faulty, change: str) -> None:
+    """No run is harmed, no waiting time is told wrong, no log line left out; the stamps follow the clock."""
     service, root, n_before = faulty.fresh()
     storage, dcu = faulty.storage, faulty.dcu
     assert storage is not None
+    before_s, after_s = {
+        "an hour back": (0, -3600),
+        "an hour forth": (0, 3600),
+        "beyond 2038": (0, 13 * 366 * 86400),
+        "to winter time": around_winter_time(),
+    }[change]
     messages = stream.run(1, n_images=12)
+    told = "run 'series 1' (1) complete"
+    n_told = service.log.count(told)
+    storage.set_clock(before_s)
     dcu.send(messages[:7])
-    before = service.wait_for_status(state="writing", files_closed=1)
-    storage.set_clock(seconds)
+    before = service.wait_for_status(state="writing", files_closed=1, nimages=6)
+    storage.set_clock(after_s)
     dcu.send(messages[7:])
     last = finished(service, n_before + 1)
     status = service.status
+    now = time.time()
     storage.set_clock(0)
-    assert last["outcome"] == "complete"
-    assert abs(last["finished_at"] - time.time() - seconds) < 600
+    assert (last["outcome"], last["images_missing"]) == ("complete", 0)
+    assert abs(last["finished_at"] - now - after_s) < 600
     assert_whole(root, 1, 12)
     assert 0 <= status["uptime_s"] - before["uptime_s"] < 600
+    assert status["oldest_image_age_s"] == 0
+    assert status["event_loop_lag_s"] < 600
     assert status["warnings"] == []
+    wait_for(lambda: service.log.count(told) == n_told + 1)
     with h5py.File(root / "run1_master.h5") as file:
-        assert file["/entry/start_time"][()]
+        begun = datetime.fromisoformat(file["/entry/start_time"][()].decode())
+        written = datetime.fromisoformat(file.attrs["file_time"].decode())
+    assert abs(begun.timestamp() - now - before_s) < 600
+    assert abs(written.timestamp() - now - after_s) < 600

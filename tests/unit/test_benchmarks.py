@@ -16,7 +16,7 @@ from jfwriter.simulator import SimulatedRun
 from tests.support.daemon import wait_for
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("cost", "end_to_end", "latency", "life", "republish", "slow_storage", "two_daemons")
+PROGRAMS = ("cost", "end_to_end", "http", "latency", "life", "republish", "slow_storage", "two_daemons")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -164,3 +164,19 @@ async def test_memory_is_given_back_once_after_each_activity(pulse: Pulse) -> No
 async def test_the_lag_of_the_loop_is_seen(pulse: Pulse) -> None:
     await pulse.beats(0.75)
     assert max(pulse.lags) == pytest.approx(0.75, abs=0.1)
+
+
+async def test_garbage_is_looked_for_between_runs_only(pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bool] = []
+    monkeypatch.setattr(heartbeat, "collect_young", lambda: looks.append(pulse.rig.board.unfinished != {}))
+    pulse.rig.disk.may_write.clear()
+    whole = stream.run(1, n_images=2)
+    pulse.rig.feed(*whole[:-1])
+    looks.clear()
+    await pulse.beats()
+    pulse.rig.feed(whole[-1])  # the writer has still to finish it
+    await pulse.beats()
+    assert looks == []
+    pulse.rig.disk.may_write.set()
+    await eventually(lambda: looks)
+    assert looks[0] is False

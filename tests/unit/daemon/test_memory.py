@@ -67,3 +67,22 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(allocator, "_malloc_trim", None)
     allocator.keep_freed_memory()
     allocator.give_back()
+
+
+@pytest.mark.parametrize(("more", "left"), [(-100, 1), (100, 0)])
+def test_garbage_is_looked_for_once_it_is_much(more: int, left: int) -> None:
+    code = f"""
+import gc, weakref
+from jfwriter.daemon.memory import YOUNG_OBJECTS, collect_young, spare_what_stays
+class Ring:
+    pass
+spare_what_stays()
+ring = Ring()
+ring.itself, seen = ring, weakref.ref(ring)
+del ring
+others = [[] for _ in range(YOUNG_OBJECTS + {more} - gc.get_count()[0])]
+collect_young()
+print(int(seen() is not None))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == left

@@ -22,7 +22,16 @@ def settings(**sections: dict[str, Any]) -> Settings:
 
 def test_what_is_taken_and_what_is_not() -> None:
     wanted = settings(
-        files={"fill_gaps": False, "root_dir": "/elsewhere", "n_writers": 2},
+        files={
+            "fill_gaps": False,
+            "root_dir": "/elsewhere",
+            "n_writers": 2,
+            "checksum": "crc32",
+            "second_root_dir": "/second",
+            "root_guard": "guard",
+            "umask": 0o027,
+        },
+        journal={"enabled": False, "recover_at_start": True},
         http={"port": 1, "allowed_hosts": ["a"]},
         limits={"max_spots": 5, "max_message_bytes": 7},
         memory={"byte_budget_bytes": 1 << 20},
@@ -34,12 +43,13 @@ def test_what_is_taken_and_what_is_not() -> None:
     )
     taken, kept = merged(Settings(), wanted)
     assert kept == [
-        "analysis.threads", "files.root_dir", "http.port", "limits.max_message_bytes",
-        "memory.byte_budget_bytes",
+        "analysis.threads", "files.root_dir", "files.root_guard", "files.umask", "http.port",
+        "journal.recover_at_start", "limits.max_message_bytes", "memory.byte_budget_bytes",
     ]  # fmt: skip
     assert sorted(different(Settings(), taken)) == [
-        "analysis.image_statistics", "analysis.spots.min_pix_per_spot", "files.fill_gaps", "files.n_writers",
-        "http.allowed_hosts", "limits.max_spots",
+        "analysis.image_statistics", "analysis.spots.min_pix_per_spot", "files.checksum", "files.fill_gaps",
+        "files.n_writers", "files.second_root_dir", "http.allowed_hosts", "journal.enabled",
+        "limits.max_spots",
     ]  # fmt: skip
     assert sorted(different(taken, wanted)) == kept
 

@@ -22,6 +22,12 @@ class Handle:
         (OSError(errno.ENOSPC, "Can't write (file write failed)"), "no_space", "No space left on device"),
         (OSError(errno.EDQUOT, "x"), "no_space", "Disk quota exceeded"),
         (OSError(errno.EIO, "x"), "io_error", "Input/output error"),
+        (OSError(errno.EFBIG, "x"), "file_too_large", "File too large"),
+        (PermissionError(errno.EPERM, "x"), "no_permission", "Operation not permitted"),
+        (FileNotFoundError(errno.ENOENT, "x"), "not_found", "No such file or directory"),
+        (OSError(errno.EMFILE, "x"), "too_many_open_files", "Too many open files"),
+        (OSError(errno.ENFILE, "x"), "too_many_open_files", "Too many open files in system"),
+        (OSError("no number", "but two values"), "io_error", "[Errno no number] but two values"),
         (OSError("no number"), "io_error", "no number"),
         (
             RuntimeError("Can't flush (errno = 30, error message = '...')"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from jfwriter.errors import RunRefused
-from jfwriter.hdf5.preflight import Compression, Room, shortages
+from jfwriter.hdf5.preflight import Compression, Room, expected_bytes, raw_image_bytes, shortages
 from jfwriter.hdf5.storage import Storage
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.planning import make_plan
@@ -69,6 +71,31 @@ def test_room_in_files() -> None:
 )
 def test_what_cannot_be_told_or_is_not_written_here(fields: dict[str, Any]) -> None:
     assert shortages(plan(**fields), learned(0.5), [Room(10_000_000, None)]) == []
+
+
+def test_each_channel_needs_its_room() -> None:
+    two = plan(channels=("low", "high"))
+    assert raw_image_bytes(two) == 2 * raw_image_bytes(plan()) == 4_000_000
+
+
+@pytest.mark.parametrize("factor", [-1.0, 0.0, 1.0, 7.0, float("inf"), float("nan")])
+def test_a_share_of_kept_images_that_is_none_changes_nothing(factor: float) -> None:
+    asked = plan(data_reduction_factor_serialmx=factor)
+    assert expected_bytes(asked, Compression()) == expected_bytes(plan(), Compression())
+
+
+def test_how_many_writers_share_the_run_may_not_be_known() -> None:
+    assert expected_bytes(plan(n_writers=0, socket_number=1), Compression()) == 10_000_000
+
+
+@pytest.mark.parametrize(("n_files", "n_free"), [(0, None), (100, 7)])
+def test_a_file_system_that_counts_no_inodes(
+    monkeypatch: pytest.MonkeyPatch, n_files: int, n_free: int | None
+) -> None:
+    """As btrfs does: it says 0 of 0."""
+    system = SimpleNamespace(f_files=n_files, f_favail=n_free or 0, f_bavail=3, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", lambda _: system)
+    assert Room.of("anywhere") == Room(12_288, n_free)
 
 
 def test_the_share_follows_the_latest_files() -> None:

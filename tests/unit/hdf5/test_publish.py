@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,15 @@ def test_overwrite_cannot_replace_a_directory(directory: RunDirectory, folder: P
         file.publish(overwrite=True, sync=True)
     assert caught.value.reason == "exists"
     assert (folder / file.temporary_name).exists()
+
+
+def test_a_system_may_say_of_a_directory_that_it_is_not_empty(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "replace", failing(errno.ENOTEMPTY))
+    with pytest.raises(StorageError) as caught:
+        pending(directory).publish(overwrite=True, sync=True)
+    assert caught.value.reason == "exists"
 
 
 def race(root: Path, number: int, barrier: threading.Barrier) -> str:
@@ -271,6 +280,55 @@ def test_a_link_that_was_made_although_the_server_said_that_it_exists(
     monkeypatch.setattr(os, "link", link_twice)
     pending(directory).publish(overwrite=False, sync=True)
     assert [path.name for path in folder.iterdir()] == [FINAL]
+
+
+def test_a_second_name_that_cannot_be_removed_does_no_harm(
+    directory: RunDirectory, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_renameat2", lambda *_: errno.EINVAL)
+    monkeypatch.setattr(os, "unlink", failing(errno.EIO))
+    assert pending(directory).publish(overwrite=False, sync=True) == 3
+    assert (folder / FINAL).read_text() == "new"
+
+
+def test_another_name_of_a_link_is_no_published_file(
+    directory: RunDirectory, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_renameat2", lambda *_: errno.EINVAL)
+    (folder / "old").symlink_to("/etc/passwd")
+    os.link(folder / "old", folder / FINAL, follow_symlinks=False)
+    with pytest.raises(FileExistsError):
+        rename_without_replacing(directory.descriptor, "old", FINAL)
+
+
+def test_a_pipe_in_place_of_the_temporary_file_holds_nobody_up(directory: RunDirectory, folder: Path) -> None:
+    file = pending(directory)
+    name = folder / file.temporary_name
+    name.unlink()
+    os.mkfifo(name)
+    with ThreadPoolExecutor(1) as pool:
+        published = pool.submit(file.publish, overwrite=False, sync=True)
+        wait([published], 10)
+        hung = not published.done()
+        if hung:  # lets the thread end
+            os.close(os.open(name, os.O_WRONLY | os.O_NONBLOCK))
+        assert not hung
+        with pytest.raises(StorageError):
+            published.result()
+    assert not (folder / FINAL).exists()
+
+
+def test_publishing_leaves_no_descriptor_open(directory: RunDirectory) -> None:
+    n_before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 a path object would hold one more
+    pending(directory).publish(overwrite=True, sync=True)
+    assert len(os.listdir("/proc/self/fd")) == n_before  # noqa: PTH208
+
+
+def test_the_size_is_never_that_of_a_link(directory: RunDirectory, folder: Path) -> None:
+    file = pending(directory)
+    (folder / file.temporary_name).unlink()
+    (folder / file.temporary_name).symlink_to("x" * 77)
+    assert file.size_bytes() == 77
 
 
 def test_a_temporary_file_that_was_exchanged_for_a_link_is_not_published(

@@ -16,9 +16,13 @@ import pytest
 from jfwriter.errors import RunRefused, StorageError
 from jfwriter.hdf5.data_file import DataFile
 from jfwriter.hdf5.image_dataset import ImageDataset
+from jfwriter.hdf5.ownership import Ownership
 from jfwriter.hdf5.publish import PendingFile
+from jfwriter.hdf5.storage import Storage
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.orders import Outcome, RunReport
+from jfwriter.session.planning import make_plan
+from jfwriter.settings import Settings
 from tests.support import messages
 from tests.support.mounts import tmpfs
 from tests.support.writer_run import Run
@@ -269,3 +273,47 @@ def test_quantities_that_cannot_be_stored_count_their_image_once(
     assert report.dropped == {"run_failed": 1}
     with h5py.File(roots.first / "scan1_data_000001.h5") as file:
         np.testing.assert_array_equal(file["/entry/data/data"][()], PIXELS[:5])
+
+
+def test_other_settings_are_those_of_the_runs_that_are_opened_next(roots: Roots, tmp_path: Path) -> None:
+    now = messages.settings(files={"root_dir": str(roots.first)}).files
+    storage = Storage(now)
+    assert (storage.second, storage.ownership) == (None, Ownership())
+    third = tmp_path / "third"
+    wanted = now.model_copy(update={"second_root_dir": str(third), "file_mode": 0o640})
+    storage.use(wanted)
+    assert (storage.second, storage.ownership) == (None, Ownership(mode=0o640))
+    assert "cannot be used" in storage.second_problem
+    third.mkdir()
+    storage.use(wanted)
+    assert storage.second is None, "the same settings object: nobody asked again"
+    storage.use(wanted.model_copy())
+    assert storage.second is not None
+    assert (storage.second.path, storage.second_problem) == (third, "")
+    known = storage.second
+    storage.use(wanted.model_copy(update={"preflight": "off"}))
+    assert storage.second is known, "it must stay the directory that it was"
+    storage.use(wanted.model_copy(update={"second_root_dir": str(roots.second)}))
+    assert storage.second is not None
+    assert storage.second.path == roots.second
+    storage.use(now)
+    assert (storage.second, storage.second_problem, storage.ownership) == (None, "", Ownership())
+
+
+def test_a_group_that_is_gone_costs_no_run(roots: Roots) -> None:
+    now = messages.settings(files={"root_dir": str(roots.first), "file_mode": 0o640}).files
+    storage = Storage(now)
+    wanted = {"group": "no such group", "file_mode": 0o600, "second_root_dir": str(roots.second)}
+    storage.use(now.model_copy(update=wanted))
+    assert storage.ownership == Ownership(mode=0o640)
+    assert storage.second is not None
+
+
+def test_another_preflight(small: Roots) -> None:
+    now = messages.settings(files={"root_dir": str(small.first)}).files
+    storage = Storage(now)
+    plan = make_plan(messages.start(image_size_x=4000, image_size_y=4000), Settings(files=now), 1, 0.0)
+    storage.open_directory(plan).close()
+    storage.use(now.model_copy(update={"preflight": "refuse"}))
+    with pytest.raises(RunRefused, match="are free"):
+        storage.open_directory(plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from jfwriter.errors import StorageError
-from jfwriter.hdf5 import master_file, virtual_datasets
+from jfwriter.hdf5 import master_file, publish_master, virtual_datasets
 from jfwriter.hdf5.master_links import check_links
 from jfwriter.hdf5.run_master import RunMaster
 from jfwriter.session.orders import Outcome
@@ -99,3 +100,48 @@ def test_a_master_that_is_not_as_written_is_told(make_run: MakeRun, monkeypatch:
     report = run.finish(1)
     assert report.outcome is Outcome.FAILED
     assert report.reasons[0].startswith("read_back: scan1_master.h5 has 100 bytes, not ")
+
+
+@pytest.mark.parametrize("file_format", [1, 2])
+def test_a_master_with_another_number_of_images_is_told(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, file_format: int
+) -> None:
+    run = make_run(file_format=file_format)
+    run.write(0)
+    real = publish_master.write_master
+
+    def wrong(file: h5py.File, *arguments: Any) -> list[str]:
+        warnings = real(file, *arguments)
+        file["/entry/instrument/detector/detectorSpecific/nimages"][()] = 7
+        return warnings
+
+    monkeypatch.setattr(publish_master, "write_master", wrong)
+    report = run.finish(1)
+    assert report.outcome is Outcome.FAILED
+    assert "scan1_master.h5: nimages reads back as 7, not 1" in report.reasons[0]
+    assert run.names() == ["scan1_data_000001.h5"]
+
+
+def test_a_master_that_cannot_be_made_is_a_fault_of_the_storage(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(file_format=2)
+    run.write(0)
+
+    def full(*_: object) -> h5py.File:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(publish_master, "new_file", full)
+    report = run.finish(1)
+    assert report.outcome is Outcome.FAILED
+    assert report.reasons[0].startswith("no_space: cannot create scan1_master.h5")
+
+
+def test_a_master_that_has_appeared_is_not_replaced(make_run: MakeRun) -> None:
+    run = make_run(file_format=2)
+    run.write(0)
+    (run.root / "scan1_master.h5").write_text("not ours")
+    report = run.finish(1)
+    assert report.outcome is Outcome.FAILED
+    assert report.reasons[0].startswith("exists: scan1_master.h5 has appeared")
+    assert (run.root / "scan1_master.h5").read_text() == "not ours"
