@@ -40,8 +40,15 @@ class PluginSet:
         """What the plugins have to store of an image."""
         pixels = self._pixels(image) if self._needs_pixels else None
         rows: Rows = []
+        # `attempt` for each image and plugin would cost more than most rows.
         for plugin in self._active:  # a plugin that is switched off leaves this list as it is
-            row = self.attempt(plugin, plugin.row, image, pixels)
+            try:
+                row = plugin.row(image, pixels)
+            except StorageError:
+                raise
+            except Exception as error:  # noqa: BLE001 as in `attempt`
+                self.switch_off(plugin, error)
+                continue
             if row is not None:
                 rows.append((plugin, row))
         return rows
@@ -69,10 +76,11 @@ class PluginSet:
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 whatever it raises, the images go on
-            self._switch_off(plugin, error)
+            self.switch_off(plugin, error)
             return None
 
-    def _switch_off(self, plugin: ImagePlugin, error: Exception) -> None:
+    def switch_off(self, plugin: ImagePlugin, error: Exception) -> None:
+        """Go on without a plugin that has raised `error`."""
         self._active = [other for other in self._active if other is not plugin]
         self._needs_pixels = any(other.needs_pixels for other in self._active)
         if plugin.name not in self.failures:
@@ -101,8 +109,14 @@ class FilePlugins:
         """Store the rows of the image at row `index`. Raises StorageError."""
         for plugin, row in rows:
             file_rows = self._rows.get(plugin.name)
-            if file_rows is not None:
-                self._plugins.attempt(plugin, file_rows.append, index, row)
+            if file_rows is None:
+                continue
+            try:
+                file_rows.append(index, row)
+            except StorageError:
+                raise
+            except Exception as error:  # noqa: BLE001 as in `PluginSet.attempt`
+                self._plugins.switch_off(plugin, error)
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
         """Bring all datasets to `n_rows` rows, also those of plugins that were switched off meanwhile.

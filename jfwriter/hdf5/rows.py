@@ -103,6 +103,12 @@ class RowDataset:
         for index, value in zip(indices, values, strict=True):
             self.put(index, value)
 
+    def put_first(self, index: int, values: Block) -> None:
+        """Store `values` as the first elements of row `index`, of a dataset whose rows are vectors."""
+        if not self._first <= index < self._stop:
+            self._select(index // self._block_rows)
+        self._rows[index - self._first, : len(values)] = values
+
     def row(self, index: int) -> Block:
         """Row `index` of a dataset whose rows are arrays, to be changed in place before the next call."""
         if not self._first <= index < self._stop:

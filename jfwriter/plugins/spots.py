@@ -134,7 +134,7 @@ class SpotRows:
             if values.dtype != column.dtype:
                 values, n_bad = fitted(values, column.dtype, column.sentinel)
                 self.problems[f"/entry/MX/{column.name}"] += n_bad
-            dataset.row(index)[:n_peaks] = values if keep is None else values[keep]
+            dataset.put_first(index, values if keep is None else values[keep])
         (self._n_peaks or self._open_n_peaks()).put(index, n_peaks)
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:

@@ -157,16 +157,15 @@ def _as_float(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> tu
 
 
 def _as_integer(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> tuple[Array, int]:
-    limits = np.iinfo(np.dtype(f"{dtype.kind}{dtype.itemsize}"))
-    low, high = int(limits.min), int(limits.max)
+    low, high = _INTEGER_LIMITS[dtype.char]
+    if array.dtype.kind in "iu" and array.size and low <= array.min() and array.max() <= high:
+        return array.astype(dtype), 0
     with np.errstate(invalid="ignore"):
         if array.dtype.kind == "f":
             bad = ~((array >= low) & (array < float(high) + 1) & (array == np.trunc(array)))  # type: ignore[operator]
         elif array.dtype.kind == "b":
             return array.astype(dtype), 0
         else:
-            if array.size and low <= array.min() and array.max() <= high:
-                return array.astype(dtype), 0
             bad = (array < low) | (array > high)  # type: ignore[operator]
         n_bad = int(np.count_nonzero(bad))
         if not n_bad:
