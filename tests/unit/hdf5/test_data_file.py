@@ -112,6 +112,7 @@ def test_reading_back_finds_rows_that_are_not_there(tmp_path: Path) -> None:
     check_extents(path, "x.h5", Counted(3, [], ["/images"], 1))
     for counted, text in (
         (Counted(3, ["/rows"], [], 0), "x.h5: /rows reads back with 2 rows, not 3"),
+        (Counted(2, [], ["/images"], 1), "x.h5: /images reads back with 3 rows, not 2"),
         (Counted(3, [], ["/images"], 2), "x.h5: /images reads back with 1 images, not 2"),
     ):
         with pytest.raises(StorageError, match=text) as caught:
