@@ -26,9 +26,11 @@ _log = logging.getLogger(__name__)
 class Leftovers:
     """`serve` runs until it is cancelled."""
 
-    def __init__(self, root: Path, board: Board, *, recover: bool, command: Sequence[str] = ()) -> None:
+    def __init__(
+        self, roots: Sequence[Path], board: Board, *, recover: bool, command: Sequence[str] = ()
+    ) -> None:
         """`command` recovers below the root that is its last argument; default: `jfwriter recover`."""
-        self._root = root
+        self._roots = roots
         self._board = board
         self._recover = recover
         self._command = command or (sys.executable, "-m", "jfwriter", "recover", "--known")
@@ -38,7 +40,8 @@ class Leftovers:
         if self._board.runs_to_recover:
             _log.warning("%s", offer(self._board.runs_to_recover))
             if self._recover:
-                await self._run_recovery()
+                for root in self._roots:
+                    await self._run_recovery(root)
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             await self._look()
@@ -49,18 +52,18 @@ class Leftovers:
         answer: asyncio.Future[list[str]] = loop.create_future()
 
         def ask() -> None:
-            found = waiting(self._root)
+            found = [path for root in self._roots for path in waiting(root)]
             with contextlib.suppress(RuntimeError):  # the loop is closed, nobody asks any more
                 loop.call_soon_threadsafe(_give, answer, found)
 
         threading.Thread(target=ask, name="leftovers", daemon=True).start()
         self._board.runs_to_recover = await answer
 
-    async def _run_recovery(self) -> None:
+    async def _run_recovery(self, root: Path) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command,
-                str(self._root),
+                str(root),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -85,7 +88,7 @@ class Leftovers:
 
 
 def offer(paths: Sequence[str]) -> str:
-    """What a person should know of unfinished runs; `paths` of their journals, relative to the root."""
+    """What a person should know of unfinished runs; `paths` of their journals, relative to their root."""
     runs = "1 run that a crash has left" if len(paths) == 1 else f"{len(paths)} runs that crashes have left"
     return f"{runs} can be recovered with `jfwriter recover`: {paths[0]!a} first"
 

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -75,7 +76,7 @@ async def _main(
     if load is not None:
         parts.fatal.task(Reloader(load, parts, access).serve(hangup), "reload")
     recover = settings.journal.recover_at_start
-    parts.fatal.task(Leftovers(root.path, parts.board, recover=recover).serve(), "leftovers")
+    parts.fatal.task(Leftovers(_all_roots(settings, root), parts.board, recover=recover).serve(), "leftovers")
     try:
         code = await _until_the_end(parts, signals, manager)
         await close(parts)
@@ -87,6 +88,11 @@ async def _main(
     signals.ignore()
     _log.info("ended with exit status %d", code)
     return code, not parts.aftermath.writer_ended.is_set()
+
+
+def _all_roots(settings: Settings, root: Root) -> tuple[Path, ...]:
+    second = Path(settings.files.second_root_dir or root.path).absolute()
+    return tuple(dict.fromkeys((root.path, second)))
 
 
 async def _http_server(parts: Parts, access: Access) -> http.HttpServer:

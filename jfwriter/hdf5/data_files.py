@@ -211,7 +211,7 @@ class DataFiles:
         """
         left = sorted(self._open.items())
         self._open.clear()
-        old, self._parts = self._parts.directory, replace(self._parts, directory=directory, journal=None)
+        old, self._parts = self._parts, replace(self._parts, directory=directory, journal=None)
         return [image_id for file_index, file in left for image_id in self._leave(file_index, file, old)]
 
     def forget(self, order: WriteImage) -> None:
@@ -219,14 +219,18 @@ class DataFiles:
         if order.file_index in self._open:
             self._open[order.file_index].forget(order.row)
 
-    def _leave(self, file_index: int, file: DataFile, directory: RunDirectory) -> list[int]:
-        """Bring to safety what a file holds; returns the images that are lost."""
+    def _leave(self, file_index: int, file: DataFile, parts: FileParts) -> list[int]:
+        """Bring to safety what a file of `parts` holds; returns the images that are lost."""
         lost = list(file.image_ids())
         if not lost:
             file.abandon(storage_works=False)
+            if parts.journal is not None:
+                parts.journal.drop_file(file_index)
             return []
-        filled = self.left.publish_part(file_index, file, directory)
+        filled = self.left.publish_part(file_index, file, parts.directory)
         if filled is not None:
+            if parts.journal is not None:
+                parts.journal.closed(file_index)
             self.written.add_rows(file.first_image, file.written_rows())
             self._remember(file_index, filled)
             size_bytes = file.size_bytes

@@ -144,6 +144,11 @@ class RunDirectory:
         """For the `dir_fd` of calls of `os`."""
         return self._descriptor
 
+    @property
+    def root_path(self) -> Path | None:
+        """Path of its root directory; None if that is not known."""
+        return None if self._root is None else self._root.path
+
     def path(self, name: str) -> str:
         """A path that leads to `name` in this very directory, for libraries that take paths only."""
         return f"/proc/self/fd/{self._descriptor}/{name}"

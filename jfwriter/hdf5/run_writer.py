@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
@@ -85,7 +86,8 @@ class RunWriter:
         self._storage = self._storage or _storage(self._settings)
         self._roots = RunRoots.open(self._storage, self._plan)
         first = self._roots.first
-        self._journal = RunJournal.open(self._plan, self._settings, first.descriptor, self.synced)
+        root = first.root_path or Path(self._settings.files.root_dir)
+        self._journal = RunJournal.open(self._plan, self._settings, first.descriptor, root, self.synced)
         self._files = self._account.files = self._data_files(first)
 
     def resume(
@@ -255,6 +257,8 @@ class RunWriter:
         if second is None or self._files is None:
             self._account.failure = failure
             return False
+        if self._journal is not None:
+            self._journal.goes_on_in(second.absolute)
         for image_id in self._files.go_on_in(second):
             self._account.losses.reject(image_id)
         return True

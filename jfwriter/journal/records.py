@@ -44,6 +44,8 @@ class Kind(enum.IntEnum):
     """JSON: a data file is about to be made, and its journal before it."""
     MANIFEST = 10
     """The manifest, which is about to be written."""
+    WENT_ON = 11
+    """JSON: the run goes on in another directory, where it is not followed."""
 
     FILE = 16
     """JSON: the data file that the journal belongs to; the first record."""

@@ -28,12 +28,17 @@ _log = logging.getLogger(__name__)
 class RunJournal:
     """`open` it, then `end` it once. A journal that cannot be kept is given up, never the run."""
 
-    def __init__(self, plan: RunPlan, settings: Settings, directory: int, count: SyncCount) -> None:
-        """Create it in the open `directory` of the run, which stays open until `end`. Raises OSError."""
+    def __init__(
+        self, plan: RunPlan, settings: Settings, directory: int, root: Path, count: SyncCount
+    ) -> None:
+        """Create it in the open `directory` of the run, which lies below `root` and stays open until `end`.
+
+        Raises OSError.
+        """
         assert plan.start.source is not None  # noqa: S101 see `open`
         self.token = secrets.token_hex(8)
         self._plan = plan
-        self._root = Path(settings.files.root_dir)
+        self._root = root
         self._interval_s = settings.journal.sync_interval_s
         self._count = count
         self._output = Output(directory, f"{plan.basename}.{self.token}{SUFFIX}")
@@ -49,12 +54,14 @@ class RunJournal:
             _log.warning("the run is not entered in %s: %s", registry.DIRECTORY, error.strerror)
 
     @classmethod
-    def open(cls, plan: RunPlan, settings: Settings, directory: int, count: SyncCount) -> RunJournal | None:
+    def open(
+        cls, plan: RunPlan, settings: Settings, directory: int, root: Path, count: SyncCount
+    ) -> RunJournal | None:
         """None where there is none: switched off, a run whose start message is not known, or an error."""
         if not settings.journal.enabled or plan.start.source is None:
             return None
         try:
-            return cls(plan, settings, directory, count)
+            return cls(plan, settings, directory, root, count)
         except OSError as error:
             count.problem = f"the journal of the run cannot be created: {error.strerror}"
             _log.warning("%s: %s", plan.prefix, count.problem)
@@ -136,6 +143,10 @@ class RunJournal:
         """The master is about to get its final name."""
         self._note(Kind.MASTER, {"temporary_name": temporary_name, "size_bytes": size_bytes})
 
+    def goes_on_in(self, directory: str) -> None:
+        """The run goes on in `directory` (absolute path), where it is not followed."""
+        self._tell(Kind.WENT_ON, {"directory": directory})
+
     def manifest(self, content: bytes) -> None:
         """The manifest is about to be written; all other files of the run stand."""
         self._output.append(Kind.MANIFEST, content)
@@ -144,11 +155,13 @@ class RunJournal:
     def end(self, *, keep: bool) -> None:
         """Let go of everything. `keep`: something is left that a recovery can make files of."""
         self._over.set()
-        for journal in self._files.values():
-            journal.keep()
         if keep:
+            for journal in self._files.values():
+                journal.keep()
             self._output.close()
         else:
+            for journal in self._files.values():  # of files that the run could not go on with
+                journal.remove(on_disk=False)
             registry.remove(self._root, self.token)
             self._output.remove()
 

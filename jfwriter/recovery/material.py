@@ -58,6 +58,8 @@ class RunMaterial:
     """Size of the master that has got its final name, or was about to."""
     manifest: bytes | None = None
     """The manifest that was about to be written, when all else stood."""
+    went_on_in: str = ""
+    """Directory in which the run went on after a failure of its storage, and was not followed."""
     temporary_names: set[str] = field(default_factory=set)
     """Files that hold nothing that is not elsewhere, too: a master in work, what an earlier recovery left."""
     opening: set[str] = field(default_factory=set)
@@ -90,6 +92,8 @@ class RunMaterial:
                     self.end = message
             case Kind.MANIFEST:
                 self.manifest = record.body
+            case Kind.WENT_ON:
+                self.went_on_in = str(json.loads(record.body)["directory"])
             case Kind.MASTER | Kind.TEMPORARY | Kind.OPENING:
                 self._note_name(record.kind, json.loads(record.body))
             case Kind.RECOVERED:

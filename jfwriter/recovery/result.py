@@ -46,10 +46,12 @@ class RunResult:
     raw_material: tuple[str, ...] = ()
     """What stays beside the files, by name; removed on request."""
     removed: bool = False
+    went_on_in: str = ""
+    """Directory in which the run went on after a failure of its storage; what is there is not recovered."""
 
     @property
     def is_good(self) -> bool:
-        return self.state is not State.FAILED and not self.n_lost
+        return self.state is not State.FAILED and not self.n_lost and not self.went_on_in
 
     def line(self) -> str:
         """One line, printable whatever the names are."""
@@ -58,6 +60,9 @@ class RunResult:
         text = f"{shown}: {self._text()}"
         if self.n_lost and self.state is not State.RECOVERED_BEFORE:
             text += f"; {self.n_lost} images cannot be taken"
+        if self.went_on_in:
+            where = self.went_on_in if self.went_on_in.isprintable() else ascii(self.went_on_in)
+            text += f"; it went on in {where:.200}, which is not recovered"
         return f"{text.partition(';')[0]}; raw material removed" if self.removed else text
 
     def _text(self) -> str:

@@ -76,7 +76,7 @@ class _Recovery:
         """What becomes of the run."""
         result = replace(self._decide(), raw_material=tuple(self._raw_material()))
         settled = result.state in {State.RECOVERED, State.RECOVERED_BEFORE, State.FINISHED, State.EMPTY}
-        if self._options.remove and settled and not result.n_lost and not self._options.dry_run:
+        if self._options.remove and settled and result.is_good and not self._options.dry_run:
             self._remove(result.raw_material)
             result = replace(result, removed=True, raw_material=())
         return result
@@ -159,12 +159,15 @@ class _Recovery:
             "file_prefix": self._plan.prefix,
             "n_published": sum(facts.n_written for facts in self._published),
             "problems": self._all_problems(),
+            "went_on_in": self._material.went_on_in,
             "files": tuple(self._plan.data_file_name(facts.file_index) for facts in self._published),
         }
         return RunResult(self._place.path, state, **{**values, **told})  # type: ignore[arg-type]
 
     def _all_problems(self) -> tuple[str, ...]:
-        return (*self._material.problems, *self._problems)
+        where = self._material.went_on_in
+        elsewhere = (f"the run went on in {where}: what is there is not in the master",) if where else ()
+        return (*elsewhere, *self._material.problems, *self._problems)
 
     def _load_notes(self) -> int:
         """Read what an earlier recovery has noted; the length of its whole records."""

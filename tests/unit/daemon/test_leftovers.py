@@ -24,7 +24,7 @@ def crashed(tmp_path: Path) -> Path:
 async def test_they_are_offered_and_left_alone(crashed: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = content(crashed)
     board = Board()
-    task = asyncio.create_task(Leftovers(crashed, board, recover=False).serve())
+    task = asyncio.create_task(Leftovers([crashed], board, recover=False).serve())
     await eventually(lambda: board.runs_to_recover)
     await eventually(lambda: "can be recovered with `jfwriter recover`" in caplog.text)
     task.cancel()
@@ -35,7 +35,7 @@ async def test_they_are_offered_and_left_alone(crashed: Path, caplog: pytest.Log
 async def test_they_are_recovered_by_another_process(crashed: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     board = Board()
-    task = asyncio.create_task(Leftovers(crashed, board, recover=True).serve())
+    task = asyncio.create_task(Leftovers([crashed], board, recover=True).serve())
     await eventually(lambda: "ended with exit status 0" in caplog.text, 60.0)
     await eventually(lambda: not board.runs_to_recover)
     task.cancel()
@@ -47,7 +47,7 @@ async def test_a_recovery_that_cannot_be_started_is_told(
     crashed: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     command = (str(crashed / "no such program"),)
-    task = asyncio.create_task(Leftovers(crashed, Board(), recover=True, command=command).serve())
+    task = asyncio.create_task(Leftovers([crashed], Board(), recover=True, command=command).serve())
     await eventually(lambda: "recovery: cannot be started" in caplog.text)
     assert not task.done()
     task.cancel()
@@ -57,7 +57,7 @@ async def test_the_process_ends_with_the_writer(crashed: Path, tmp_path: Path) -
     begun = tmp_path / "begun"
     code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(1000)"
     command = (sys.executable, "-c", code)
-    task = asyncio.create_task(Leftovers(crashed, Board(), recover=True, command=command).serve())
+    task = asyncio.create_task(Leftovers([crashed], Board(), recover=True, command=command).serve())
     await eventually(begun.exists)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
