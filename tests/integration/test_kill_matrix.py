@@ -46,7 +46,8 @@ class State:
 STATES = {
     "idle": State(0),
     "start received": State(1),
-    "mid-file": State(7, "write", "_data_000002", 1),
+    # The first write is the header of the file's journal, which is there before the file.
+    "mid-file": State(7, "write", "_data_000002", 1, nth="2"),
     "between files": State(5, "fsync", "_data_000001"),
     "finalizing": State(12, "fsync", "_data_000003", 2),
     "renaming the master": State(12, "rename", "_master", 3),
