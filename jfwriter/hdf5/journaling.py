@@ -31,14 +31,21 @@ class ImageJournal:
 
     def enter(self, order: WriteImage, images: Mapping[str, ImageDataset]) -> None:
         """All chunks of the image are written. `images`: the datasets of the file, in storage order."""
-        places = [
-            Chunk(dataset.place(order.row) if place is None else place, n_bytes)
-            for dataset, (place, n_bytes) in zip(images.values(), self._chunks, strict=True)
-        ]
+        places = self._places(order.row, images)
         image = order.image
         payloads = [image.channels[name] for name in images]
         with storage_faults(f"cannot sync {self._name}"):
             self._journal.enter(image.image_id, order.row, image.source, payloads, places)
+
+    def enter_copy(self, image_id: int, row: int, images: Mapping[str, ImageDataset]) -> None:
+        """The same of chunks that were copied from another file: the rest of the message is not known."""
+        places = self._places(row, images)
+        with storage_faults(f"cannot sync {self._name}"):
+            self._journal.enter(image_id, row, None, (), places)
+
+    def knows(self, n_images: int) -> None:
+        """So many of the images that are copied were counted as synced before."""
+        self._journal.knows(n_images)
 
     def settle(self) -> None:
         """Bring the closed file to the disk."""
@@ -49,6 +56,12 @@ class ImageJournal:
         """See that no sync has failed so far."""
         with storage_faults(f"cannot sync {self._name}"):
             self._journal.check()
+
+    def _places(self, row: int, images: Mapping[str, ImageDataset]) -> list[Chunk]:
+        return [
+            Chunk(dataset.place(row) if place is None else place, n_bytes)
+            for dataset, (place, n_bytes) in zip(images.values(), self._chunks, strict=True)
+        ]
 
     def _stored(self, data: memoryview | bytes) -> None:
         with storage_faults(f"cannot look at {self._name}"):

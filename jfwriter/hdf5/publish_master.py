@@ -63,9 +63,9 @@ def _sources(
     n_files = plan.n_files(content.n_images)
     rows: dict[str, int] = {}
     for file in files:
-        pieces = [piece for piece in content.pieces.get(file.file_index, ()) if piece.rows]
-        if plan.format is not FileFormat.NXmxVDS:
-            pieces = pieces[-1:]
+        pieces = content.pieces.get(file.file_index, ())
+        is_mapped = plan.format is FileFormat.NXmxVDS
+        pieces = [piece for piece in pieces if piece.rows] if is_mapped else pieces[-1:]
         if pieces:
             rows.update({piece.name: piece.n_rows for piece in pieces})
         else:

@@ -25,6 +25,7 @@ from jfwriter.session.planning import make_plan
 from jfwriter.settings import Settings
 from tests.support import messages
 from tests.support.mounts import tmpfs
+from tests.support.second_root import images_through
 from tests.support.writer_run import Run
 
 SIZE = 64
@@ -81,15 +82,6 @@ def written(run: Run, n_images: int = N_IMAGES) -> RunReport:
     return report
 
 
-def images_through(master: Path) -> Any:
-    """As a reader finds them: the virtual dataset, or the links one after another."""
-    with h5py.File(master) as file:
-        data = file["/entry/data"]
-        if "data" in data:
-            return data["data"][()]
-        return np.concatenate([data[name][()] for name in sorted(data) if name.startswith("data_")])
-
-
 def names(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
@@ -117,6 +109,18 @@ def test_a_disk_that_fills_up(small: Roots, file_format: int) -> None:
         assert report.outcome is Outcome.INCOMPLETE
         assert "per-image values of" in " ".join(report.reasons)
         assert "_part.h5" in " ".join(report.reasons)
+
+
+def test_a_failure_after_which_no_image_comes(roots: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that goes on holds nothing that is not in the part: the link leads to it all the same."""
+    run = roots.run(LEGACY)
+    write(run, range(25))
+    failing(monkeypatch, DataFile, "fill", lambda self, *_: self.relative_name == "scan1_data_000003.h5")
+    report = run.finish(25)
+    assert (report.n_written, report.outcome) == (25, Outcome.INCOMPLETE)
+    assert names(roots.second) == ["scan1_data_000003.h5"]
+    (master,) = roots.masters()
+    np.testing.assert_array_equal(images_through(master), PIXELS[:25])
 
 
 def test_data_files_alone(small: Roots) -> None:
