@@ -77,14 +77,18 @@ class _Recovery:
         result = replace(decided, raw_material=tuple(self._raw_material()))
         settled = result.state in {State.RECOVERED, State.RECOVERED_BEFORE, State.FINISHED, State.EMPTY}
         if self._options.remove and settled and result.is_good and not self._options.dry_run:
-            for half in self._halves:
-                half.remove(tuple(half.raw_material()))
-            left = tuple(self._raw_material())
-            if left:
-                problem = f"{left[0]} cannot be removed"
-                return replace(result, raw_material=left, problems=(*result.problems, problem))
-            result = replace(result, removed=True, raw_material=())
+            return self._removed(result)
         return result
+
+    def _removed(self, result: RunResult) -> RunResult:
+        """The first half first: the other one tells that the run is recovered until nothing else is left."""
+        for half in self._halves:
+            half.remove(tuple(half.raw_material()))
+            left = next(half.raw_material(), "")
+            if left:
+                problems = (*result.problems, f"{left} cannot be removed")
+                return replace(result, raw_material=tuple(self._raw_material()), problems=problems)
+        return replace(result, removed=True, raw_material=())
 
     def _decide(self) -> RunResult:
         done = self._material.recovered
