@@ -12,7 +12,6 @@ from jfwriter.hdf5.link_walk import open_below
 from jfwriter.journal import registry
 from jfwriter.journal.run_journal import SUFFIX
 from jfwriter.recovery.images import JOURNAL_SUFFIX, read_header
-from jfwriter.recovery.joining import is_second
 from jfwriter.recovery.material import NOTES_SUFFIX, RUN_NAME, Unusable
 from jfwriter.recovery.opened import InUse, is_held, opened, size_of
 from jfwriter.recovery.place import Options, RunPlace
@@ -132,7 +131,7 @@ class _Search:
             matched = RUN_NAME.fullmatch(name)
             if matched is not None:
                 tokens.add(matched["token"])
-                if is_second(name) and matched["token"] in self._seen:
+                if matched["token"] in self._seen:
                     continue
             place = RunPlace(descriptor, shown, name, names, self._top, self._other)
             result = recover_run(place, self._options)

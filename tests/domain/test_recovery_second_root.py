@@ -481,3 +481,53 @@ def test_calibration_images_are_in_the_second_journal_too(
         names: list[str] = []
         master.visit(names.append)
     assert {"pedestal_G0", "pedestal_G1"} <= {name.rpartition("/")[2] for name in names}
+
+
+def test_a_second_journal_that_is_cut_or_damaged_never_raises(
+    roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What it tells up to there is true; the rest of the run is missing or not, and nothing is destroyed."""
+    first, second = crashed(roots, "NXmxVDS", monkeypatch, tmp_path)
+    (journal,) = second.rglob("*.second.run.journal")
+    whole = journal.read_bytes()
+    published = {path: path.read_bytes() for root in (first, second) for path in root.rglob("*.h5")}
+    damaged = [whole[:size] for size in range(0, len(whole), 211)]
+    damaged += [whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :] for at in range(5, len(whole), 307)]
+    for content_now in damaged:
+        journal.write_bytes(content_now)
+        for result in recover_both(first, second, dry_run=True):
+            assert result.state in {State.RECOVERABLE, State.FAILED}, result
+        recover_both(first, second, dry_run=True, half=True)
+    assert {path: path.read_bytes() for path in published} == published
+    journal.write_bytes(b"")
+    (result,) = recover_both(first, second, remove=True)
+    assert result.state is State.RECOVERED
+    assert result.n_images >= N_ALL - 4, "those of files that only this journal tells of are not known"
+
+
+def test_a_second_journal_of_another_run_is_not_taken(
+    roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Somebody has renamed it: its token and name do not fit."""
+    first, second = crashed(roots, "NXmxVDS", monkeypatch, tmp_path)
+    (journal,) = second.rglob("*.second.run.journal")
+    (own,) = first.rglob("*.run.journal")
+    text = own.read_bytes()
+    journal.write_bytes(text.replace(b"sub/run", b"bus/run"))
+    (result,) = recover_both(first, second)
+    assert result.state is State.FAILED
+    assert "whose journal cannot be used" in result.reason
+
+
+def test_a_living_writer_of_both_roots_is_left_alone(
+    roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = spilled(roots, "NXmxVDS", monkeypatch)
+    before = [content(root) for root in roots]
+    for one, other in (roots, roots[::-1]):
+        (result,) = recover_both(one, other, remove=True)
+        assert result.state is State.IN_USE
+    assert waiting(roots) == []
+    assert [content(root) for root in roots] == before
+    assert daemon.writer is not None
+    daemon.writer.abandon()
