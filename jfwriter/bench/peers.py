@@ -5,18 +5,17 @@ Each is told what to do through a pipe and ends with its parent.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
+from jfwriter.bench.with_parent import end_with_parent
 from jfwriter.errors import EndpointError
 
 Role = Callable[..., None]
 _CONTEXT = multiprocessing.get_context("spawn")
-_PR_SET_PDEATHSIG = 1
 
 
 class Peer:
@@ -70,6 +69,6 @@ def running(role: Role, *arguments: object) -> Iterator[Peer]:
 
 
 def _begin(role: Role, pipe: Connection, *arguments: object) -> None:
-    """In the new process: die with the parent, whatever ends it (prctl(2))."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """In the new process: die with the parent, whatever ends it."""
+    end_with_parent(signal.SIGKILL)
     role(pipe, *arguments)

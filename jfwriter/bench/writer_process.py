@@ -1,9 +1,10 @@
-"""A writer as a child process that never outlives its parent's block."""
+"""A writer as a child process that outlives neither its parent's block nor its parent."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from jfwriter.bench import with_parent
 from jfwriter.errors import EndpointError
 
 _READY_TIMEOUT_S = 120.0
@@ -26,7 +28,8 @@ class WriterProcess:
     """`jfwriter run` below `root`, receiving from `address`; HTTP and announcements on free loopback ports.
 
     Leaving the block stops it: SIGTERM, then SIGKILL if it does not end. SIGTERM and SIGHUP to this process
-    leave the block as well. `work` is a directory for its settings and log, `settings` more of its TOML file.
+    leave the block as well; after SIGKILL the kernel sends the writer SIGTERM. `work` is a directory for its
+    settings and log, `settings` more of its TOML file. Main thread only.
     """
 
     def __init__(self, root: Path, address: str, work: Path, settings: str = "") -> None:
@@ -52,7 +55,11 @@ class WriterProcess:
             # A session of its own: Ctrl-C in the terminal reaches this process alone, which then stops
             # the child in good order.
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                with_parent.command(os.getpid(), self._command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         return self
 

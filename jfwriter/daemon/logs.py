@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TextIO
 
 from jfwriter.printable import printable
@@ -25,6 +26,12 @@ class LineFormatter(logging.Formatter):
     def __init__(self, *, journal: bool) -> None:
         super().__init__("%(message)s" if journal else "%(asctime)s %(levelname)-7s %(message)s")
         self._journal = journal
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002
+        """Local time with its distance to UTC (ISO 8601): lines of other machines and of winter and summer
+        time can be put in order."""
+        moment = datetime.fromtimestamp(record.created, UTC).astimezone()
+        return moment.isoformat(timespec="milliseconds")
 
     def format(self, record: logging.LogRecord) -> str:
         record.message = printable(record.getMessage())

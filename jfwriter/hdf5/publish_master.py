@@ -63,11 +63,11 @@ def _sources(
     n_files = plan.n_files(content.n_images)
     rows: dict[str, int] = {}
     for file in files:
-        pieces = [piece for piece in content.pieces.get(file.file_index, ()) if piece.rows]
-        if plan.format is not FileFormat.NXmxVDS:
-            pieces = pieces[-1:]
-        if pieces:
-            rows.update({piece.name: piece.n_rows for piece in pieces})
+        found = content.pieces.get(file.file_index, ())
+        # A link leads to the last piece, which has all images, also those that another piece has published.
+        named = [piece for piece in found if piece.rows] if plan.format is FileFormat.NXmxVDS else found[-1:]
+        if named:
+            rows.update({piece.name: piece.n_rows for piece in named})
         else:
             rows[content.data_directory + base_name(file)] = file.n_rows
     if plan.format is FileFormat.NXmxVDS:

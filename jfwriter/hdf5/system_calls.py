@@ -31,7 +31,7 @@ def allocate(descriptor: int, n_bytes: int) -> bool:
     Not `posix_fallocate`: where the file system cannot (NFS), that one writes each block.
     """
     call = _function("fallocate64", ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    return n_bytes > 0 and call is not None and call(descriptor, 0, 0, n_bytes) == 0
+    return call is not None and call(descriptor, 0, 0, n_bytes) == 0
 
 
 def begin_writeback(descriptor: int) -> None:

@@ -22,6 +22,10 @@ MAX_CHUNK_BYTES = 1 << 30
 MAX_IMAGE_BYTES = 2 << 30
 MAX_SOURCES = 100_000
 """Files that one virtual data set is made of."""
+MAX_VALUES_BYTES = 1 << 30
+"""What is read in one go besides images."""
+SAFE_FILTERS = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32})
+"""HDF5's own. A bitshuffle chunk of 12 bytes ends the process that has it unpacked."""
 
 
 class Unsafe(ValueError):
@@ -65,6 +69,20 @@ def check(dataset: h5py.Dataset, row: int | None = None, *, follow: bool = False
         raise Unsafe(f"{dataset.name}: images {dataset.shape[1:]} of {dataset.dtype} are not read")
     if dataset.is_virtual:
         _check_sources(dataset, row, follow=follow)
+
+
+def check_values(dataset: h5py.Dataset) -> None:
+    """Raises Unsafe, or what h5py raises, unless all of `dataset`, which holds no images, can be read in one
+    go: its values stand in this file, plainly or packed by a filter that does no harm."""
+    if dataset.is_virtual:
+        raise Unsafe(f"{dataset.name}: a virtual data set: not read")
+    check(dataset)
+    creation = dataset.id.get_create_plist()
+    filters = {creation.get_filter(number)[0] for number in range(creation.get_nfilters())}
+    if not filters <= SAFE_FILTERS:
+        raise Unsafe(f"{dataset.name}: packed by filters {sorted(filters)}: not unpacked")
+    if _n_bytes(dataset, dataset.shape) > MAX_VALUES_BYTES:
+        raise Unsafe(f"{dataset.name}: {dataset.shape} values of {dataset.dtype} are not read")
 
 
 def _n_bytes(dataset: h5py.Dataset, shape: tuple[int, ...]) -> int:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.reader.contents import DETECTOR_SPECIFIC, MAX_IMAGES
-from jfwriter.reader.fields import text_of, vector_of
+from jfwriter.reader.fields import text_of, texts_of, vector_of
 from jfwriter.reader.nodes import TROUBLE, dataset_at
 
+MAX_REASONS = 1000
 _NO_STATUSES = np.zeros(0, np.uint8)
 
 
@@ -46,15 +47,7 @@ class RunOutcome:
 
 def read_outcome(file: h5py.File) -> RunOutcome:
     """What an open master (or the one file of an integrated run) says; never raises for what it holds."""
-    reasons: tuple[str, ...] = ()
-    listed = dataset_at(file, f"{DETECTOR_SPECIFIC}/outcome_reasons")
-    try:
-        if listed is not None and listed.ndim == 1 and listed.size <= 1000:
-            reasons = tuple(
-                value.decode("utf-8", "replace") for value in listed[()] if isinstance(value, bytes)
-            )
-    except TROUBLE:
-        pass
+    reasons = texts_of(file, f"{DETECTOR_SPECIFIC}/outcome_reasons", MAX_REASONS)
     statuses, names = _statuses(file)
     return RunOutcome(text_of(file, f"{DETECTOR_SPECIFIC}/outcome"), reasons, statuses, names)
 

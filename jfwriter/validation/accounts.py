@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.reader.contents import DETECTOR_SPECIFIC, MAX_IMAGES
+from jfwriter.reader.fields import Vector, integer_of, numbers_of, text_of
 from jfwriter.reader.summary import ranges
 from jfwriter.session.image_status import IN_A_FILE, ImageStatus
-from jfwriter.validation import safe
 from jfwriter.validation.data_file import FileFacts
 from jfwriter.validation.findings import Check, Report
 
@@ -33,7 +33,7 @@ def check_accounts(
     known, written = _in_files(n_images, facts)
     status = _status(file, name, n_images, report)
     missing = _missing(file, name, n_images, report)
-    report.outcome = safe.text_at(file, f"{DETECTOR_SPECIFIC}/outcome")
+    report.outcome = text_of(file, f"{DETECTOR_SPECIFIC}/outcome")
     own = np.ones(n_images, np.bool_)
     if status is not None:
         own = status != ImageStatus.OTHER_WRITER
@@ -58,7 +58,7 @@ def images_in_files(file: h5py.File, n_images: int | None) -> Mask | None:
     """Images that the master takes to be in a file, of this writer or another; None if it does not say."""
     if n_images is None or not 0 <= n_images <= MAX_IMAGES:
         return None
-    status = safe.numbers_at(file, f"{DETECTOR_SPECIFIC}/image_status")
+    status = numbers_of(file, f"{DETECTOR_SPECIFIC}/image_status")
     if status is not None and status.shape == (n_images,):
         there: Mask = np.isin(status, [int(s) for s in (*IN_A_FILE, ImageStatus.OTHER_WRITER)])
         return there
@@ -79,9 +79,9 @@ def _in_files(n_images: int, facts: Sequence[FileFacts]) -> tuple[Mask, Mask]:
     return known, written
 
 
-def _status(file: h5py.File, name: str, n_images: int, report: Report) -> safe.Vector | None:
+def _status(file: h5py.File, name: str, n_images: int, report: Report) -> Vector | None:
     path = f"{DETECTOR_SPECIFIC}/image_status"
-    values = safe.numbers_at(file, path)
+    values = numbers_of(file, path)
     if values is None:
         if n_images:
             report.note(Check.STATUS, name, "no image_status: other writers do not store it")
@@ -100,8 +100,8 @@ def _missing(file: h5py.File, name: str, n_images: int, report: Report) -> Mask 
     mask = np.zeros(n_images, np.bool_)
     path = f"{DETECTOR_SPECIFIC}/missing_images"
     if path not in file:
-        return mask if safe.integer_at(file, f"{DETECTOR_SPECIFIC}/nimages") is not None else None
-    listed = safe.numbers_at(file, path)
+        return mask if integer_of(file, f"{DETECTOR_SPECIFIC}/nimages") is not None else None
+    listed = numbers_of(file, path)
     if listed is None or listed.ndim != 1 or listed.dtype.kind not in "iu":
         report.problem(Check.STATUS, name, "missing_images cannot be read as a list of image numbers")
         return None
@@ -116,7 +116,7 @@ def _missing(file: h5py.File, name: str, n_images: int, report: Report) -> Mask 
 def _judged(file: h5py.File, n_images: int, facts: Sequence[FileFacts]) -> Mask:
     """Of several writers without image_status: images in the data files that `missing_images` is about."""
     judged = np.ones(n_images, np.bool_)
-    numbers = safe.numbers_at(file, f"{DETECTOR_SPECIFIC}/files_judged")
+    numbers = numbers_of(file, f"{DETECTOR_SPECIFIC}/files_judged")
     if numbers is None or not facts:
         return judged
     judged[:] = False
@@ -127,12 +127,12 @@ def _judged(file: h5py.File, n_images: int, facts: Sequence[FileFacts]) -> Mask:
 
 
 def _counts(file: h5py.File, name: str, n_written: int, *, all_known: bool, report: Report) -> None:
-    said = safe.integer_at(file, f"{DETECTOR_SPECIFIC}/nimages_written")
+    said = integer_of(file, f"{DETECTOR_SPECIFIC}/nimages_written")
     if said is not None and all_known and said != n_written:
         report.problem(Check.STATUS, name, f"nimages_written is {said}; the files hold {n_written} images")
 
 
-def _verdict(name: str, missing: Mask | None, status: safe.Vector | None, report: Report) -> None:
+def _verdict(name: str, missing: Mask | None, status: Vector | None, report: Report) -> None:
     """Missing images are no fault of the files if the master says so, but such a run is not complete."""
     if report.outcome is not None and report.outcome != "complete":
         report.note(Check.STATUS, name, f"the writer called the run {report.outcome}")
@@ -179,7 +179,7 @@ def check_manifest(path: Path, master: h5py.File | None, n_images: int | None, r
     if n_images is not None and length != n_images:
         text = f"says that the run has {length} images; the master says {n_images}"
         report.problem(Check.MANIFEST, path.name, text)
-    said = None if master is None else safe.text_at(master, f"{DETECTOR_SPECIFIC}/outcome")
+    said = None if master is None else text_of(master, f"{DETECTOR_SPECIFIC}/outcome")
     if master is not None and outcome == said:
         _compare_statuses(path.name, master, by_status, report)
     if said is not None and outcome != said:
@@ -192,7 +192,7 @@ def check_manifest(path: Path, master: h5py.File | None, n_images: int | None, r
 
 
 def _compare_statuses(name: str, master: h5py.File, by_status: dict[str, int], report: Report) -> None:
-    status = safe.numbers_at(master, f"{DETECTOR_SPECIFIC}/image_status")
+    status = numbers_of(master, f"{DETECTOR_SPECIFIC}/image_status")
     if status is None or status.dtype != np.uint8:
         return
     counts = np.bincount(status.ravel(), minlength=256)

@@ -12,10 +12,9 @@ import numpy.typing as npt
 
 from jfwriter.reader import guard
 from jfwriter.reader.contents import DETECTOR_SPECIFIC, IMAGES, MAX_IMAGES
-from jfwriter.reader.fields import attribute_of, short
+from jfwriter.reader.fields import attribute_of, numbers_of, short
 from jfwriter.reader.nodes import TROUBLE, dataset_at
 from jfwriter.reader.stored import stored_codec
-from jfwriter.validation import safe
 from jfwriter.validation.chunks import ImageRows, check_chunks, size_of
 from jfwriter.validation.findings import Check, Report
 from jfwriter.validation.layout import datasets_below
@@ -148,7 +147,7 @@ def _written(file: h5py.File, name: str, n_rows: int, report: Report) -> Mask | 
     for path in ("/entry/detector/number", f"{DETECTOR_SPECIFIC}/number"):
         if dataset_at(file, path) is None:
             continue
-        numbers = safe.numbers_at(file, path)
+        numbers = numbers_of(file, path)
         if numbers is None or numbers.ndim != 1 or numbers.dtype.kind not in "iu":
             report.problem(Check.ARRAY, name, f"{path} cannot be read as one integer per image")
             return None
@@ -189,7 +188,7 @@ def _checksums(
     else:
         paths = ("/entry/detector/crc32", f"{DETECTOR_SPECIFIC}/crc32")
     for path in paths:
-        values = safe.numbers_at(file, path)
+        values = numbers_of(file, path)
         if values is not None and values.shape == (n_rows,) and values.dtype.kind == "u":
             return values.astype(np.uint32)
     return None

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 
 from jfwriter.reader.contents import DETECTOR_SPECIFIC
+from jfwriter.reader.fields import Vector, attribute_text, number_of, numbers_of, text_of
 from jfwriter.reader.nodes import dataset_at, find
 from jfwriter.session.plausibility import Axis, Facts, implausible
-from jfwriter.validation import safe
 from jfwriter.validation.findings import Check, Report
 
 DETECTOR = "/entry/instrument/detector"
@@ -94,12 +94,12 @@ def check_description(
         sensor_thickness_m=values.get(f"{DETECTOR}/sensor_thickness"),
         count_time_s=values.get(f"{DETECTOR}/count_time"),
         frame_time_s=values.get(f"{DETECTOR}/frame_time"),
-        attenuator_transmission=safe.number_at(file, "/entry/instrument/attenuator/attenuator_transmission"),
-        sample_temperature_K=safe.number_at(file, TEMPERATURE),
+        attenuator_transmission=number_of(file, "/entry/instrument/attenuator/attenuator_transmission"),
+        sample_temperature_K=number_of(file, TEMPERATURE),
         poni_rot1_rad=values.get(f"{DETECTOR}/transformations/rot1"),
         poni_rot2_rad=values.get(f"{DETECTOR}/transformations/rot2"),
         poni_rot3_rad=values.get(f"{DETECTOR}/transformations/rot3"),
-        total_flux=safe.number_at(file, f"{BEAM}/total_flux"),
+        total_flux=number_of(file, f"{BEAM}/total_flux"),
         unit_cell=_cell(file),
         axes=axes,
     )
@@ -108,12 +108,12 @@ def check_description(
 
 
 def _required(file: h5py.File, name: str, report: Report) -> None:
-    definition = safe.text_at(file, "/entry/definition")
+    definition = text_of(file, "/entry/definition")
     if definition != "NXmx":
         report.problem(Check.NXMX, name, f"/entry/definition is {definition!r}; expected 'NXmx'")
     for path, nx_class in CLASSES.items():
         node = find(file, path)
-        found = safe.attribute_text(node, "NX_class") if isinstance(node, h5py.Group) else None
+        found = attribute_text(node, "NX_class") if isinstance(node, h5py.Group) else None
         if not isinstance(node, h5py.Group):
             report.problem(Check.NXMX, name, f"the group {path} ({nx_class}) is missing")
         elif found != nx_class:
@@ -123,13 +123,13 @@ def _required(file: h5py.File, name: str, report: Report) -> None:
 
 def _required_fields(file: h5py.File, name: str, report: Report) -> None:
     for path in REQUIRED_TEXTS:
-        if safe.text_at(file, path) is None:
+        if text_of(file, path) is None:
             report.problem(Check.NXMX, name, f"{path} is missing or no text")
     for path in REQUIRED_NUMBERS:
-        if safe.number_at(file, path) is None:
+        if number_of(file, path) is None:
             report.problem(Check.NXMX, name, f"{path} is missing or no number")
     for path in TIMES:
-        text = safe.text_at(file, path)
+        text = text_of(file, path)
         if text is not None and not _is_time(text):
             report.problem(Check.NXMX, name, f"{path} is {text[:40]!r}; expected YYYY-MM-DDThh:mm:ssZ")
 
@@ -148,7 +148,7 @@ def _units(file: h5py.File, name: str, report: Report) -> dict[str, float]:
         dataset = dataset_at(file, path)
         if dataset is None:
             continue
-        value, unit = safe.number_at(file, path), safe.attribute_text(dataset, "units")
+        value, unit = number_of(file, path), attribute_text(dataset, "units")
         if value is None:
             report.problem(Check.NXMX, name, f"{path} is no single number")
         elif unit is None or unit not in factors:
@@ -175,7 +175,7 @@ def _mask(file: h5py.File, name: str, image_size: tuple[int, int] | None, report
 
 def _chain(file: h5py.File, name: str, path: str, report: Report) -> None:
     """`depends_on` leads from axis to axis to "."."""
-    at = safe.text_at(file, path)
+    at = text_of(file, path)
     if at is None:
         return
     seen: list[str] = []
@@ -188,7 +188,7 @@ def _chain(file: h5py.File, name: str, path: str, report: Report) -> None:
         if axis is None:
             report.problem(Check.NXMX, name, f"{path}: the chain of axes leads to {at!r}, which is not there")
             return
-        following = safe.attribute_text(axis, "depends_on")
+        following = attribute_text(axis, "depends_on")
         if following is None:
             report.problem(Check.NXMX, name, f"{at} has no depends_on: its chain of axes has no end")
             return
@@ -196,7 +196,7 @@ def _chain(file: h5py.File, name: str, path: str, report: Report) -> None:
 
 
 def _module(file: h5py.File, name: str, image_size: tuple[int, int] | None, report: Report) -> None:
-    size = safe.numbers_at(file, f"{DETECTOR}/module/data_size")
+    size = numbers_of(file, f"{DETECTOR}/module/data_size")
     if size is None:
         report.problem(
             Check.NXMX,
@@ -216,27 +216,27 @@ def _goniometer(file: h5py.File, name: str, n_images: int | None, report: Report
     axes: dict[str, Axis] = {}
     for axis in sorted(group):
         dataset = dataset_at(group, axis)
-        if dataset is None or safe.attribute_text(dataset, "transformation_type") is None:
+        if dataset is None or attribute_text(dataset, "transformation_type") is None:
             continue
         path = f"{TRANSFORMATIONS}/{axis}"
-        angles = safe.numbers_at(file, path)
+        angles = numbers_of(file, path)
         if angles is None or angles.ndim != 1 or (n_images is not None and len(angles) != n_images):
             report.problem(Check.ARRAY, name, f"{path} is {dataset.shape}; expected one value per image")
             continue
         if not np.isfinite(angles).all():
             report.problem(Check.PLAUSIBILITY, name, f"{path} holds values that are no numbers")
-        if safe.attribute_text(dataset, "transformation_type") != "rotation":
+        if attribute_text(dataset, "transformation_type") != "rotation":
             continue
-        if safe.attribute_text(dataset, "units") not in _ANGLE:
+        if attribute_text(dataset, "units") not in _ANGLE:
             report.problem(Check.UNITS, name, f"{path} has no unit of an angle")
         axes[axis] = Axis(_increment(file, path, name, angles, report), _direction(dataset))
     return axes
 
 
-def _increment(file: h5py.File, path: str, name: str, angles: safe.Vector, report: Report) -> float:
+def _increment(file: h5py.File, path: str, name: str, angles: Vector, report: Report) -> float:
     """Degrees per image; start and end of each image must be so far apart."""
-    increment = safe.number_at(file, f"{path}_range_average")
-    ends = safe.numbers_at(file, f"{path}_end")
+    increment = number_of(file, f"{path}_range_average")
+    ends = numbers_of(file, f"{path}_end")
     if ends is not None and ends.shape != angles.shape:
         report.problem(Check.ARRAY, name, f"{path}_end is {ends.shape}; expected {angles.shape}")
     elif ends is not None and increment is not None and angles.size:
@@ -261,5 +261,5 @@ def _direction(dataset: h5py.Dataset) -> tuple[float, float, float] | None:
 
 
 def _cell(file: h5py.File) -> tuple[float, ...] | None:
-    cell = safe.numbers_at(file, "/entry/sample/unit_cell")
+    cell = numbers_of(file, "/entry/sample/unit_cell")
     return None if cell is None or cell.shape != (6,) else tuple(float(value) for value in cell)

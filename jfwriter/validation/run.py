@@ -12,9 +12,8 @@ import numpy as np
 from jfwriter.compression import filters  # noqa: F401 registers the HDF5 filters
 from jfwriter.reader import guard
 from jfwriter.reader.contents import DETECTOR_SPECIFIC, IMAGES
-from jfwriter.reader.fields import attribute_of, short
+from jfwriter.reader.fields import attribute_of, integer_of, short
 from jfwriter.reader.nodes import TROUBLE, dataset_at
-from jfwriter.validation import safe
 from jfwriter.validation.accounts import (
     Mask,
     check_accounts,
@@ -112,8 +111,8 @@ def _with_master(file: h5py.File, target: Target, options: Options, report: Repo
         report.problem(
             Check.NXMX, name, text if layout.format == "unknown" else "/entry/definition is missing"
         )
-    nimages = safe.integer_at(file, f"{DETECTOR_SPECIFIC}/nimages")
-    ntrigger = safe.integer_at(file, f"{DETECTOR_SPECIFIC}/ntrigger")
+    nimages = integer_of(file, f"{DETECTOR_SPECIFIC}/nimages")
+    ntrigger = integer_of(file, f"{DETECTOR_SPECIFIC}/ntrigger")
     if nimages is None or ntrigger is None:
         report.problem(Check.NXMX, name, f"{DETECTOR_SPECIFIC}: nimages or ntrigger is missing")
     promised = None if nimages is None or ntrigger is None else nimages * ntrigger

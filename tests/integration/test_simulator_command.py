@@ -14,6 +14,7 @@ import hdf5plugin
 import numpy as np
 import pytest
 
+from jfwriter.bench import with_parent
 from jfwriter.bench.writer_process import WriterProcess
 from jfwriter.errors import EndpointError
 from jfwriter.reader.images import RunImages
@@ -143,6 +144,39 @@ def test_an_interrupted_demo_leaves_no_process(tmp_path: Path, number: signal.Si
         process.wait()
     assert process.returncode in {130, 128 + number}, (out, err)
     assert mentioned_in_processes(str(tmp_path)) == []
+
+
+KEEPS_A_WRITER = """
+import sys, time
+from pathlib import Path
+from jfwriter.bench import with_parent
+from jfwriter.bench.writer_process import WriterProcess
+with WriterProcess(Path(sys.argv[1]), "tcp://127.0.0.1:9", Path(sys.argv[1])) as writer:
+    writer.wait_ready()
+    print(writer.pid, flush=True)
+    time.sleep(3600)
+"""
+
+
+def test_a_killed_demo_leaves_no_writer(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", KEEPS_A_WRITER, str(tmp_path)], stdout=subprocess.PIPE)
+    try:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert Path(f"/proc/{pid}").exists()
+    finally:
+        parent.kill()
+        parent.communicate()
+    wait_for(lambda: mentioned_in_processes(str(tmp_path)) == [])
+    assert "ended with exit status 0" in (tmp_path / "writer.log").read_text()
+
+
+def test_a_writer_whose_parent_is_gone_already_is_not_begun(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    wanted = [sys.executable, "-c", f"open({str(made)!r}, 'x')"]
+    for parent, is_made in ((os.getpid() + 1, False), (os.getpid(), True)):
+        subprocess.run(with_parent.command(parent, wanted), check=True, timeout=DEADLINE_S)
+        assert made.exists() is is_made
 
 
 def test_a_writer_that_cannot_start_is_told_with_its_log(tmp_path: Path) -> None:

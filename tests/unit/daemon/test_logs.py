@@ -6,7 +6,9 @@ import io
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,37 @@ def record(message: str, *, error: BaseException | None = None) -> logging.LogRe
 def test_a_line_has_time_and_level() -> None:
     line = logs.LineFormatter(journal=False).format(record("hello"))
     assert line.endswith(" WARNING hello")
-    assert line[:2] == "20"
+    moment = datetime.fromisoformat(line.split(" ")[0])
+    assert abs(moment - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("zone", "printed"),
+    [("CET-1CEST,M3.5.0,M10.5.0/3", "2026-07-01T14:30:00.125+02:00"),
+     ("NST3:30", "2026-07-01T09:00:00.125-03:30"), ("UTC0", "2026-07-01T12:30:00.125+00:00")],
+)  # fmt: skip
+def test_the_time_of_a_line_says_its_zone(monkeypatch: pytest.MonkeyPatch, zone: str, printed: str) -> None:
+    said = record("hello")
+    said.created = datetime(2026, 7, 1, 12, 30, 0, 125_000, UTC).timestamp()
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        line = logs.LineFormatter(journal=False).format(said)
+    time.tzset()
+    assert line == f"{printed} WARNING hello"
+
+
+def test_the_hour_that_comes_twice_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = []
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        for hour in (0, 1):
+            said = record("hello")
+            said.created = datetime(2026, 10, 25, hour, 30, tzinfo=UTC).timestamp()
+            lines.append(logs.LineFormatter(journal=False).format(said).split(" ")[0])
+    time.tzset()
+    assert lines == ["2026-10-25T02:30:00.000+02:00", "2026-10-25T02:30:00.000+01:00"]
 
 
 def test_under_journald_a_line_has_its_priority_and_no_time() -> None:

@@ -170,6 +170,42 @@ def test_an_image_that_cannot_be_written(
     assert "8" not in report.dropped
 
 
+@pytest.mark.parametrize("file_format", [LEGACY, VDS])
+def test_a_file_that_was_whole_when_it_was_left(
+    roots: Roots, monkeypatch: pytest.MonkeyPatch, file_format: int
+) -> None:
+    """The last file of the run has all its images when another one cannot take a late image."""
+    run = roots.run(file_format)
+    write(run, range(19))
+    write(run, range(20, 25))
+    with monkeypatch.context() as patch:
+        failing(patch, ImageDataset, "write", lambda *_: not names(roots.second))
+        write(run, range(19, 20))
+    report = run.finish(25)
+    assert report.outcome is (Outcome.COMPLETE if file_format == VDS else Outcome.INCOMPLETE)
+    assert (report.n_written, report.missing) == (25, ())
+    (master,) = roots.masters()
+    np.testing.assert_array_equal(images_through(master), PIXELS[:25])
+
+
+def test_a_file_that_goes_on_and_gets_no_image_any_more(
+    roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The master finds all rows of it in the part."""
+    run = roots.run(VDS)
+    write(run, range(19))
+    write(run, range(20, 25))
+    with monkeypatch.context() as patch:
+        failing(patch, ImageDataset, "write", lambda *_: not names(roots.second))
+        write(run, range(19, 20))
+    assert run.writer._files is not None
+    run.writer._files.open_empty(2)
+    report = run.finish(25)
+    assert "scan1_data_000003.h5" in names(roots.second)
+    assert report.outcome is Outcome.COMPLETE
+    np.testing.assert_array_equal(images_through(roots.first / "scan1_master.h5"), PIXELS[:25])
+
+
 @pytest.mark.parametrize("file_format", [LEGACY, VDS, INTEGRATED])
 def test_a_file_that_cannot_be_synced_is_lost_and_the_run_goes_on(
     roots: Roots, monkeypatch: pytest.MonkeyPatch, file_format: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -15,6 +16,7 @@ from jfwriter.hdf5.storage import Storage
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.planning import make_plan
 from tests.support import messages
+from tests.support.mounts import tmpfs
 
 
 def n_descriptors() -> int:
@@ -94,3 +96,38 @@ def test_a_run_refused_for_want_of_room_holds_no_directory(
     with pytest.raises(RunRefused, match="too small"):
         storage.open_directory(plan)
     assert n_descriptors() == n_before
+
+
+def test_a_path_that_leads_out_of_the_first_root_does_not_go_to_the_second(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    settings = messages.settings(files={"root_dir": str(first), "second_root_dir": str(second)})
+    storage = Storage(settings.files)
+    (first / "a").symlink_to(tmp_path)
+    plan = make_plan(messages.start(file_prefix="a/scan1"), settings, 1, 0.0)
+    with pytest.raises(RunRefused) as caught:
+        storage.open_directory(plan)
+    assert caught.value.reason == "path"
+    assert list(second.iterdir()) == []
+
+
+def test_the_room_of_both_roots_counts(tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    with tmpfs(tmp_path / "first", "size=1m") as first:
+        size = {"image_size_x": 4000, "image_size_y": 4000, "number_of_images": 10}
+        files = {"root_dir": str(first), "preflight": "refuse"}
+        for more, is_refused in (({}, True), ({"second_root_dir": str(second)}, False)):
+            settings = messages.settings(files=files | more)
+            plan = make_plan(messages.start(**size), settings, 1, 0.0)
+            with pytest.raises(RunRefused, match="are free") if is_refused else contextlib.nullcontext():
+                Storage(settings.files).open_directory(plan).close()
+
+
+def test_each_thing_to_know_of_a_run_is_told(tmp_path: Path) -> None:
+    plan, storage = plan_and_storage(tmp_path)
+    storage.note(plan, "one")
+    storage.note(plan, "two")
+    assert storage.notices_of(plan.serial) == ("one", "two")
+    assert storage.notices_of(plan.serial + 1) == ()

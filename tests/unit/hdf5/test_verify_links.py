@@ -145,3 +145,59 @@ def test_a_master_that_has_appeared_is_not_replaced(make_run: MakeRun) -> None:
     assert report.outcome is Outcome.FAILED
     assert report.reasons[0].startswith("exists: scan1_master.h5 has appeared")
     assert (run.root / "scan1_master.h5").read_text() == "not ours"
+
+
+@pytest.mark.parametrize("file_format", [1, 2])
+def test_a_run_without_an_image_has_a_master(make_run: MakeRun, file_format: int) -> None:
+    """There is no dataset of images in it whose length could be wrong."""
+    run = make_run(file_format=file_format)
+    assert run.finish(0).outcome is Outcome.COMPLETE
+    assert run.names() == ["scan1_master.h5"]
+
+
+@pytest.mark.parametrize(("n_images", "outcome"), [(2, Outcome.COMPLETE), (3, Outcome.FAILED)])
+def test_a_virtual_dataset_of_another_length_is_told(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, n_images: int, outcome: Outcome
+) -> None:
+    run = make_run(file_format=2)
+    run.write(0, 1)
+    real = publish_master.write_master
+
+    def other(file: h5py.File, *arguments: Any) -> list[str]:
+        warnings = real(file, *arguments)
+        (source,) = file["/entry/data/data"].virtual_sources()
+        layout = h5py.VirtualLayout((n_images, 3, 4), "u2")
+        layout[:2] = h5py.VirtualSource(source.file_name, source.dset_name, (2, 3, 4))
+        del file["/entry/data/data"]
+        file.create_virtual_dataset("/entry/data/data", layout)
+        return warnings
+
+    monkeypatch.setattr(publish_master, "write_master", other)
+    report = run.finish(2)
+    assert report.outcome is outcome
+    if outcome is Outcome.FAILED:
+        assert "scan1_master.h5: /entry/data/data reads back with 3 rows, not 2" in report.reasons[0]
+
+
+def test_a_master_that_cannot_be_closed_either(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first error is told, nothing stays open, and the writer thread lives."""
+    run = make_run(file_format=2)
+    run.write(0)
+    kept: list[h5py.File] = []
+    close = h5py.File.close
+
+    def closed(file: h5py.File) -> None:
+        close(file)
+        if kept:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def full(file: h5py.File, *_: object) -> list[str]:
+        kept.append(file)
+        raise StorageError("no_space", "cannot write /entry")
+
+    monkeypatch.setattr(publish_master, "write_master", full)
+    monkeypatch.setattr(h5py.File, "close", closed)
+    report = run.finish(1)
+    assert report.reasons[0].startswith("no_space: cannot write /entry")
+    assert not kept[0].id.valid
+    assert run.names() == ["scan1_data_000001.h5"]

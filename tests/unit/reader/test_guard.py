@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 
 from jfwriter import cli
 from jfwriter.errors import StorageUnavailable, UsageError
 from jfwriter.reader import guard
-from jfwriter.reader.fields import float_of, integer_of, text_of, vector_of
+from jfwriter.reader.fields import float_of, integer_of, number_of, numbers_of, text_of, texts_of, vector_of
 from jfwriter.reader.frames import FrameFile
 from jfwriter.reader.images import RunImages
 from jfwriter.reader.summary import summarize
@@ -169,6 +172,52 @@ def test_sizes_that_no_memory_holds(folder: Path) -> None:
     with h5py.File(path) as file, pytest.raises(guard.Unsafe, match="values of 2000000 bytes"):
         guard.check(file["/text"])
     assert summarize(path).n_images == 1
+
+
+@pytest.mark.parametrize("filter_", [hdf5plugin.Bitshuffle(), hdf5plugin.LZ4(), hdf5plugin.Zstd()])
+def test_values_packed_by_other_filters_are_not_unpacked(folder: Path, filter_: Mapping[str, Any]) -> None:
+    """Some of these end the process when what they unpack is not what they made."""
+    with h5py.File(folder / "x.h5", "w") as file:
+        for name, values in (("numbers", np.ones(1, "u4")), ("texts", np.array([b"text"]))):
+            file.create_dataset(name, data=values, chunks=(1,), **filter_)
+        with pytest.raises(guard.Unsafe, match="packed by filters"):
+            guard.check_values(file["numbers"])
+        assert numbers_of(file, "numbers") is None
+        assert vector_of(file, "numbers", 1) is None
+        assert (number_of(file, "numbers"), float_of(file, "numbers")) == (None, None)
+        assert integer_of(file, "numbers") is None
+        assert (text_of(file, "texts"), texts_of(file, "texts", 1)) == (None, ())
+
+
+def test_values_of_a_virtual_data_set(folder: Path) -> None:
+    layout = h5py.VirtualLayout((1,), "u4")
+    layout[:] = h5py.VirtualSource(str(secret(folder)), "/number", (1,))
+    with h5py.File(secret(folder), "a") as file:
+        file["/number"] = np.ones(1, "u4")
+    with h5py.File(folder / "x.h5", "w") as file:
+        file.create_virtual_dataset("/number", layout)
+        assert integer_of(file, "/number") is None
+        with pytest.raises(guard.Unsafe, match="a virtual data set"):
+            guard.check_values(file["/number"])
+
+
+def test_values_that_no_memory_holds(folder: Path) -> None:
+    with h5py.File(folder / "x.h5", "w") as file:
+        file.create_dataset("/numbers", (1 << 40,), "u1", chunks=(1 << 20,), compression="gzip")
+        file.create_dataset("/texts", (1001,), "S1")
+        file["/few"] = [b"a", b"\xff"]
+        with pytest.raises(guard.Unsafe, match="are not read"):
+            guard.check_values(file["/numbers"])
+        assert numbers_of(file, "/numbers") is None
+        assert texts_of(file, "/texts", 1000) == ()
+        assert texts_of(file, "/few", 1000) == ("a", "\ufffd")
+
+
+def test_values_packed_by_harmless_filters_are_read(folder: Path) -> None:
+    packed = {"chunks": (4,), "compression": "gzip", "shuffle": True, "fletcher32": True}
+    with h5py.File(folder / "x.h5", "w") as file:
+        file.create_dataset("/numbers", data=np.arange(9, dtype="u4"), **packed)
+        np.testing.assert_array_equal(numbers_of(file, "/numbers"), np.arange(9))
 
 
 def test_ordinary_files_are_read(folder: Path) -> None:
