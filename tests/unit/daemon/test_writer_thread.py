@@ -227,6 +227,54 @@ def test_an_abort_drops_what_waits_and_lets_go_of_the_files(thread: Thread) -> N
     assert "image 4" not in thread.disk.log
 
 
+def stuck(thread: Thread) -> None:
+    """In the first image of an open run."""
+    thread.disk.may_write.clear()
+    thread.put(OpenRun(plan()))
+    thread.put(write(0))
+    assert thread.disk.is_writing.wait(20)
+
+
+def test_runs_that_wait_behind_an_abort_are_not_opened(thread: Thread) -> None:
+    """They are reported as failed all the same, and nobody waits for what was never computed."""
+    stuck(thread)
+    thread.put(finish())
+    never_ready = PendingRun(plan(2), Wishes(), Settings())
+    thread.writer.put(Job((OpenRun(plan(2)),), 0, time.monotonic(), never_ready))
+    image = PendingImage(never_ready, messages.image(0))
+    thread.writer.put(Job((write(0),), 0, time.monotonic(), image))
+    thread.put(finish())
+    thread.writer.abort()
+    thread.disk.may_write.set()
+    reports = [event.report for event in thread.wait() if isinstance(event, RunFinished)]
+    assert [(report.plan.serial, report.outcome) for report in reports] == [
+        (1, Outcome.FAILED), (2, Outcome.FAILED),
+    ]  # fmt: skip
+    assert "open scan2" not in thread.disk.log
+
+
+def test_a_stop_survives_that_the_orders_before_it_are_given_up(thread: Thread) -> None:
+    stuck(thread)
+    thread.put(write(1))
+    thread.put(finish())
+    thread.writer.stop()
+    given_up = thread.writer.give_up("stuck")
+    assert given_up is not None
+    assert [type(order) for order in given_up] == [WriteImage, FinishRun]
+    assert thread.budget.used_bytes == 10, "of the image in work"
+    thread.disk.may_write.set()
+    reports = [event.report for event in thread.wait() if isinstance(event, RunFinished)]
+    assert [(report.outcome, report.failure) for report in reports] == [(Outcome.FAILED, "no_answer")]
+    assert thread.budget.used_bytes == 0
+
+
+def test_files_that_cannot_be_let_go_do_not_keep_the_thread(thread: Thread) -> None:
+    thread.disk.raise_at["abandon"] = RuntimeError("a bug")
+    thread.put(OpenRun(plan()))
+    thread.put(write(0))
+    assert thread.end() == []
+
+
 def test_a_stop_in_an_open_run_lets_go_of_its_files(thread: Thread) -> None:
     thread.put(OpenRun(plan()))
     thread.put(write(0))
