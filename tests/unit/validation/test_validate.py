@@ -300,6 +300,25 @@ def test_links_that_lead_out_are_not_followed(folder: Path, name: str) -> None:
     assert any("files outside the run's folder are not opened" in line for line in problems(folder))
 
 
+def test_links_beside_the_images_are_not_followed_either(folder: Path, tmp_path: Path) -> None:
+    """What they lead to would have too few rows."""
+    with h5py.File(tmp_path / "outside.h5", "w") as file:
+        file["/x"] = np.zeros(3)
+    for path in {master(folder), second(folder)}:
+        with h5py.File(path, "r+") as file:
+            group = file.require_group("/entry/MX")
+            group["outside"] = h5py.ExternalLink(str(tmp_path / "outside.h5"), "/x")
+            group["nowhere"] = h5py.SoftLink("/not/there")
+    assert problems(folder, deep=False) == []
+
+
+def test_a_pipe_in_place_of_a_file_holds_nobody_up(folder: Path) -> None:
+    path = second(folder)
+    path.unlink()
+    os.mkfifo(path)
+    assert any(f"{path.name}: is no regular file" in line for line in problems(folder))
+
+
 def test_virtual_datasets_that_lead_out_or_in_circles(folder: Path) -> None:
     with h5py.File(master(folder), "r+") as file:
         if not file[DATA].is_virtual if DATA in file else True:
