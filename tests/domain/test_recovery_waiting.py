@@ -26,5 +26,5 @@ def test_only_those_that_no_writer_holds(tmp_path: Path) -> None:
     shutil.copytree(living, crashed)
     assert waiting(living) == []
     (offered,) = waiting(crashed)
-    assert offered.startswith("sub/run_")
+    assert offered.startswith("sub/run.")
     daemon.writer.abandon()
