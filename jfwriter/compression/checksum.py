@@ -8,11 +8,14 @@ from collections.abc import Callable
 try:
     from isal import isal_zlib
 except ImportError:  # no build of ISA-L for this processor
-    _crc32: Callable[[memoryview | bytes], int] = zlib.crc32
+    _crc32: Callable[[memoryview | bytes, int], int] = zlib.crc32
 else:
     _crc32 = isal_zlib.crc32
 
 
-def crc32(data: memoryview | bytes) -> int:
-    """CRC-32 of contiguous bytes, 0 to 2**32 - 1. Releases the GIL for all but a few bytes."""
-    return _crc32(data)
+def crc32(data: memoryview | bytes, before: int = 0) -> int:
+    """CRC-32 of contiguous bytes, 0 to 2**32 - 1; they follow others whose CRC-32 is `before`.
+
+    Releases the GIL for all but a few bytes.
+    """
+    return _crc32(data, before)

@@ -98,7 +98,7 @@ class DataFile:
         self._filled: FilledRows | None = None
         self._least_chunks = 0
         self._image_bytes = 0
-        self._writeback = Writeback(self._file) if plan.sync else None
+        self._writeback = Writeback(self._file) if plan.sync or self._journal is not None else None
         self._is_closed = False
         self._may_be_synced = False
         self.size_bytes = 0
@@ -120,6 +120,8 @@ class DataFile:
             self._rows = parts.plugins.open_file(group, capacity) if formats else None
             if self._journal is not None and parts.journal is not None:
                 self._journal = self._journal if parts.journal.follow_file(file_index) else None
+            if self._journal is not None:
+                self._journal.follow(self._file)
         except BaseException:
             self._force_close()
             self._discard(parts.journal)

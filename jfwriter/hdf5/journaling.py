@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import h5py
+
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, StoredAs
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.journal.file_journal import FileJournal
-from jfwriter.journal.image_record import Chunk
 from jfwriter.journal.interface import Journal
 from jfwriter.session.orders import WriteImage
 
@@ -21,38 +22,50 @@ class ImageJournal:
 
     def __init__(self, journal: FileJournal, name: str) -> None:
         self._journal = journal
-        self._name = name
-        self._chunks: list[tuple[int | None, int]] = []
+        self._syncing = storage_faults(f"cannot sync {name}")
+        self._looking = storage_faults(f"cannot look at {name}")
+        self._file: h5py.h5f.FileID | None = None
+        self._end = 0
+        self._places: list[tuple[int | None, int]] = []
+
+    def follow(self, file: h5py.File) -> None:
+        """The data file was made, and HDF5 has it open."""
+        self._file = file.id
 
     def begin(self) -> StoredAs:
         """An image comes; what is returned wants each of its chunks once it is written."""
-        self._chunks.clear()
+        assert self._file is not None  # noqa: S101 `follow` comes first
+        self._places.clear()
+        # HDF5 knows it without a system call, which would hand the interpreter to the event loop.
+        self._end = self._file.get_filesize()
         return self._stored
 
     def enter(self, order: WriteImage, images: Mapping[str, ImageDataset]) -> None:
         """All chunks of the image are written. `images`: the datasets of the file, in storage order."""
         places = [
-            Chunk(dataset.place(order.row) if place is None else place, n_bytes)
-            for dataset, (place, n_bytes) in zip(images.values(), self._chunks, strict=True)
+            (dataset.place(order.row) if place is None else place, n_bytes)
+            for dataset, (place, n_bytes) in zip(images.values(), self._places, strict=True)
         ]
         image = order.image
         payloads = [image.channels[name] for name in images]
-        with storage_faults(f"cannot sync {self._name}"):
-            self._journal.enter(image.image_id, order.row, image.source, payloads, places)
+        with self._syncing:
+            self._journal.enter(image, order.row, payloads, places)
 
     def settle(self) -> None:
         """Bring the closed file to the disk."""
-        with storage_faults(f"cannot sync {self._name}"):
+        with self._syncing:
             self._journal.settle()
 
     def check(self) -> None:
         """See that no sync has failed so far."""
-        with storage_faults(f"cannot sync {self._name}"):
+        with self._syncing:
             self._journal.check()
 
     def _stored(self, data: memoryview | bytes) -> None:
-        with storage_faults(f"cannot look at {self._name}"):
-            self._chunks.append((self._journal.place_of(data), len(data)))
+        assert self._file is not None  # noqa: S101 `follow` comes first
+        with self._looking:
+            before, self._end = self._end, self._file.get_filesize()
+            self._places.append((self._journal.place_of(data, before, self._end), len(data)))
 
 
 def open_journal(

@@ -9,16 +9,19 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 
-from jfwriter.journal.image_record import Chunk, packed
+from jfwriter.journal.image_record import packed
 from jfwriter.journal.output import Output
 from jfwriter.journal.records import Kind
 from jfwriter.journal.sync_count import SyncCount
 from jfwriter.payload import Payload
+from jfwriter.wire.messages import ImageMessage
 
 SUFFIX = ".journal"
 """Follows the temporary name of the data file."""
 
 _COMPARED_BYTES = 64
+_MOST_METADATA_BYTES = 1 << 16
+"""HDF5 allocates less than that for the index when one chunk is stored."""
 
 
 class FileJournal:
@@ -47,7 +50,6 @@ class FileJournal:
             os.close(self._directory)
             raise
         self._count = count
-        self._end = 0
         self._n_entered = 0
         self._n_synced = 0
         self._syncing = threading.Lock()
@@ -60,36 +62,32 @@ class FileJournal:
         """The data file was made: images can be entered. Raises OSError."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         self._data = os.open(self._temporary_name, flags, dir_fd=self._directory)
-        self._end = os.fstat(self._data).st_size
 
     @property
     def problem(self) -> str:
         """Why images are not entered any more; empty while they are."""
         return self._output.problem
 
-    def place_of(self, data: bytes | memoryview) -> int | None:
+    def place_of(self, data: bytes | memoryview, before: int, end: int) -> int | None:
         """Where the chunk `data` lies that HDF5 has just written; None if it cannot be told.
 
-        HDF5 puts a chunk at the end of the file, at most with some metadata before it; asking it for the
-        place takes a walk over all chunks. Raises OSError.
+        `before` and `end`: of what HDF5 had allocated before and after. It puts a chunk at the end, at most
+        with some metadata around it that is not written yet; asking it for the place takes a walk over all
+        chunks. Raises OSError.
         """
-        end = os.fstat(self._data).st_size
-        start, self._end, before = end - len(data), end, self._end
-        if start == before or (start > before and self._is_at(start, data)):
-            return start
-        return None
+        if end - before == len(data) > _MOST_METADATA_BYTES:
+            return before
+        written_to = os.fstat(self._data).st_size
+        place = written_to - len(data)
+        return place if place >= 0 and self._is_at(place, data) else None
 
     def enter(
-        self,
-        image_id: int,
-        row: int,
-        source: memoryview | None,
-        payloads: Sequence[Payload],
-        places: Sequence[Chunk],
+        self, image: ImageMessage, row: int, payloads: Sequence[Payload], places: Sequence[tuple[int, int]]
     ) -> None:
-        """An image is in the data file. `source`: its message. Raises OSError as `check`."""
-        self.check()
-        self._output.append(Kind.IMAGE, *packed(image_id, row, source, payloads, places))
+        """An image is in the data file; arguments as of `packed`. Raises OSError as `check`."""
+        if self.failure is not None:
+            self.check()
+        self._output.append(Kind.IMAGE, *packed(image, row, payloads, places))
         self._n_entered += 1
 
     def flush(self) -> None:

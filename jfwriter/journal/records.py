@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import enum
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
+
+from jfwriter.compression.checksum import crc32
 
 MAGIC = 0x314C4E4A
 """The bytes "JNL1"."""
@@ -65,9 +66,9 @@ class Record:
 def record(kind: Kind, *parts: bytes | memoryview) -> bytes:
     """One record; its body is the parts one after another."""
     size = sum(map(len, parts))
-    crc = zlib.crc32(_CHECKED.pack(kind, size))
+    crc = crc32(_CHECKED.pack(kind, size))
     for part in parts:
-        crc = zlib.crc32(part, crc)
+        crc = crc32(part, crc)
     return b"".join((HEAD.pack(MAGIC, kind, size, crc), *parts))
 
 
@@ -100,7 +101,7 @@ class Reader:
                 self.is_cut = magic == MAGIC
                 return
             body = self._file.read(size)
-            if len(body) < size or zlib.crc32(body, zlib.crc32(_CHECKED.pack(kind, size))) != crc:
+            if len(body) < size or crc32(body, crc32(_CHECKED.pack(kind, size))) != crc:
                 return
             self.n_bytes += HEAD.size + size
             yield Record(kind, body)

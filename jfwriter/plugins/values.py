@@ -141,9 +141,10 @@ def fitted(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> tuple
 def without_infinite(array: Array, sentinel: object) -> tuple[Array, int]:
     """An array of floats without infinite elements, and how many became `sentinel`. Copies only for these."""
     infinite = np.isinf(array)
-    if not infinite.any():
+    n_infinite = int(np.count_nonzero(infinite))
+    if not n_infinite:
         return array, 0
-    return np.where(infinite, np.asarray(sentinel, array.dtype), array), int(np.count_nonzero(infinite))
+    return np.where(infinite, np.asarray(sentinel, array.dtype), array), n_infinite
 
 
 def _as_float(array: Array, dtype: np.dtype[np.generic], sentinel: object) -> tuple[Array, int]:

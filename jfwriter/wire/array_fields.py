@@ -72,12 +72,14 @@ def bin_counts(value: object, limits: LimitSettings) -> npt.NDArray[np.uint64]:
     """Unsigned integers [n]."""
     n_max = limits.max_azint_bins
     found = tags.array(value, n_max) if tags.is_array(value) else tags.number_list(value, n_max)
+    found = found.reshape(-1)
+    if found.dtype.kind == "u":
+        return found.astype(np.uint64)
     with np.errstate(invalid="ignore"):
-        whole = found.reshape(-1).astype(np.uint64)
-        if found.dtype.kind != "u":
-            sent = found.reshape(-1).astype(np.float64)
-            if not ((sent >= 0).all() and np.array_equal(whole.astype(np.float64), sent)):
-                raise Mismatch("unsigned integers", value)
+        whole = found.astype(np.uint64)
+        sent = found.astype(np.float64)
+        if not ((sent >= 0).all() and np.array_equal(whole.astype(np.float64), sent)):
+            raise Mismatch("unsigned integers", value)
     return whole
 
 

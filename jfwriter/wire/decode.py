@@ -9,14 +9,13 @@ from jfwriter.errors import ProtocolError
 from jfwriter.settings import LimitSettings
 from jfwriter.wire.end import read_calibration, read_end, read_metadata
 from jfwriter.wire.image import read_image
-from jfwriter.wire.item import read_item
+from jfwriter.wire.item import thread_reader
 from jfwriter.wire.messages import Message, UnknownMessage
 from jfwriter.wire.mismatch import describe
 from jfwriter.wire.start import read_start
 
 _READERS: Final[Mapping[str, Callable[[Mapping[object, object], LimitSettings, memoryview], Message]]] = {
     "start": read_start,
-    "image": read_image,
     "end": read_end,
     "calibration": read_calibration,
     "metadata": read_metadata,
@@ -37,12 +36,15 @@ def decode(buffer: bytes | memoryview, limits: LimitSettings) -> Message:
     """
     if len(buffer) > limits.max_message_bytes:
         raise ProtocolError("over_limit", f"{len(buffer)} bytes, more than limits.max_message_bytes")
-    item = read_item(buffer, limits)
+    items = thread_reader()
+    item = items.read(buffer, limits)
     if not isinstance(item, dict):
         raise ProtocolError("not_a_map", f"expected a map, got {describe(item)}")
     kind = item.get("type")
     if not isinstance(kind, str):
         raise ProtocolError("bad_field", f"field 'type': expected text, got {describe(kind)}")
+    if kind == "image":
+        return read_image(item, limits, memoryview(buffer).toreadonly(), items.cuts)
     reader = _READERS.get(kind)
     if reader is None:
         return UnknownMessage(type=kind[:_MAX_TYPE])

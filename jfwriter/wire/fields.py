@@ -7,6 +7,7 @@ and a float as an integer where the value is exact; nothing else changes its typ
 from __future__ import annotations
 
 import datetime
+import functools
 import math
 import sys
 from collections.abc import Callable
@@ -174,13 +175,20 @@ def at(part: str, convert: Reader[T], value: object, limits: LimitSettings) -> T
         raise mismatch.inside(part) from None
 
 
+@functools.lru_cache(maxsize=8)  # every image of a run carries the same one
+def _is_date(text: str) -> bool:
+    try:
+        datetime.datetime.fromisoformat(text.upper())
+    except ValueError:
+        return False
+    return True
+
+
 def date(value: object, _limits: LimitSettings) -> str:
     """Date and time, RFC 3339: text (tag 0, kept as it came) or seconds since 1970 (tag 1)."""
     if type(value) is str:
-        try:
-            datetime.datetime.fromisoformat(value.upper())
-        except ValueError:
-            raise Mismatch("a date and time (RFC 3339)", value) from None
+        if not _is_date(value):
+            raise Mismatch("a date and time (RFC 3339)", value)
         return value
     if type(value) in (int, float):
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from jfwriter.settings import LimitSettings
@@ -98,9 +98,15 @@ ESSENTIAL: Final = {
 
 
 def read_image(
-    message: Mapping[object, object], limits: LimitSettings, source: memoryview | None = None
+    message: Mapping[object, object],
+    limits: LimitSettings,
+    source: memoryview | None = None,
+    cuts: Sequence[Sequence[int]] = (),
 ) -> ImageMessage:
-    """Raises ProtocolError where `series_id`, `image_id` or `data` is not usable."""
+    """`cuts`: of `source`, see ImageMessage.
+
+    Raises ProtocolError where `series_id`, `image_id` or `data` is not usable.
+    """
     problems = Problems()
     found = collect.flatten(message, limits, problems)
     aliases.rename(found, aliases.IMAGE)
@@ -122,6 +128,7 @@ def read_image(
     if problems.found:
         values["problems"] = tuple(problems.found)
     values["source"] = source
+    values["cuts"] = cuts
     return _message(values)
 
 

@@ -47,6 +47,8 @@ class ItemReader:
         self._cuts = np.empty((64, 2), np.int64)
         self._stack = np.empty((256, 2), np.int64)
         self._result = np.zeros(3, np.int64)
+        self.cuts: list[list[int]] = []
+        """(offset, size) of what came as memoryviews of the last buffer, in the order of the bytes."""
 
     def read(self, buffer: bytes | memoryview, limits: LimitSettings) -> object:
         """Decode the one item in `buffer`.
@@ -65,7 +67,8 @@ class ItemReader:
             raise ProtocolError("truncated", "the message is empty")
         self._scan(np.frombuffer(view, np.uint8), limits)
         n_spliced, n_cuts, _ = self._result.tolist()
-        parts = [view[offset : offset + size] for offset, size in self._cuts[:n_cuts].tolist()]
+        self.cuts = self._cuts[:n_cuts].tolist()
+        parts = [view[offset : offset + size] for offset, size in self.cuts]
         return _decode(self._scratch[:n_spliced].tobytes(), parts, limits.max_nesting + 1)
 
     def _scan(self, data: npt.NDArray[np.uint8], limits: LimitSettings) -> None:
@@ -127,6 +130,11 @@ class _PerThread(threading.local):
 
 
 _PER_THREAD = _PerThread()
+
+
+def thread_reader() -> ItemReader:
+    """The calling thread's own."""
+    return _PER_THREAD.reader
 
 
 def read_item(buffer: bytes | memoryview, limits: LimitSettings) -> object:

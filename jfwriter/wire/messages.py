@@ -8,7 +8,7 @@ the whole message as it came, a read-only view; None for a message that did not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -249,6 +249,8 @@ class ImageMessage:
 
     problems: tuple[FieldProblem, ...] = ()
     source: memoryview | None = field(default=None, repr=False, compare=False)
+    cuts: Sequence[Sequence[int]] = field(default=(), repr=False, compare=False)
+    """(offset, size) of every view of `source` among the values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

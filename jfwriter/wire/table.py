@@ -169,6 +169,8 @@ def read_rows(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the bytes
                     bits = (bits << 8) | data[value_at + i]
                 word[0] = bits
                 value = float(as_single[0]) if info == 26 else as_double[0]
+            if value != value:  # noqa: PLR0124
+                value = np.nan  # a signalling NaN would be a warning where it is cast
             column = targets[spelling, 1]
             if not _fits(value, targets[spelling, 2], columns[column, 1], columns[column, 2]):
                 return -1
@@ -214,12 +216,9 @@ class TableReader:
             return None
         columns: dict[str, npt.NDArray[np.generic]] = {}
         present: dict[str, int] = {}
-        with np.errstate(invalid="ignore"):  # a signalling NaN is no reason for a warning
-            cast = [
-                row
-                for first, stop, dtype in self._blocks
-                for row in self._out[first:stop, :n_rows].astype(dtype)
-            ]
+        cast = [
+            row for first, stop, dtype in self._blocks for row in self._out[first:stop, :n_rows].astype(dtype)
+        ]
         for (column, name), count in zip(self._order, self._counts.tolist(), strict=True):
             if count == 0:
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,12 +12,17 @@ from hypothesis import strategies as st
 
 from jfwriter.journal.image_record import Chunk, packed, unpacked
 from jfwriter.payload import Codec, Payload
+from jfwriter.wire.messages import ImageMessage
 
 LIMIT = 1 << 20
 
 
 def payload(view: memoryview) -> Payload:
     return Payload(view, Codec.NONE, np.dtype("u1"), (1, len(view)))
+
+
+def image(image_id: int, source: memoryview | None, cuts: Sequence[Sequence[int]] = ()) -> ImageMessage:
+    return ImageMessage(series_id=1, image_id=image_id, channels={}, source=source, cuts=cuts)
 
 
 def body(*parts: bytes | memoryview) -> bytes:
@@ -29,10 +35,13 @@ def test_the_message_comes_back_with_zeros_for_the_pixels(message, data):
     edges = sorted(data.draw(st.lists(st.integers(0, n), min_size=4, max_size=4)))
     source = memoryview(message)
     views = [source[edges[0] : edges[1]], source[edges[2] : edges[3]]]
-    places = [Chunk(1000, 11), Chunk(2000, 22)]
+    places = [(1000, 11), (2000, 22)]
+    sent = image(7, source, [(edges[0], edges[1] - edges[0]), (edges[2], edges[3] - edges[2])])
+    if data.draw(st.booleans()):  # where the views are is known of messages that were decoded
+        sent = image(7, source)
     if data.draw(st.booleans()):  # storage order need not be the order of the message
         views.reverse()
-    record = unpacked(body(*packed(7, 3, source, [payload(view) for view in views], places)), LIMIT)
+    record = unpacked(body(*packed(sent, 3, [payload(view) for view in views], places)), LIMIT)
     wanted = bytearray(message)
     for first, stop in (edges[:2], edges[2:]):
         wanted[first:stop] = bytes(stop - first)
@@ -42,15 +51,16 @@ def test_the_message_comes_back_with_zeros_for_the_pixels(message, data):
     assert len(record.rest) == n - (edges[1] - edges[0]) - (edges[3] - edges[2])
 
 
-def test_pixels_that_are_no_part_of_the_message_leave_it_whole():
-    message = memoryview(b"the whole message")
+@pytest.mark.parametrize("cuts", [(), [(0, 21)]], ids=["unknown views", "a view of that size"])
+def test_pixels_that_are_no_part_of_the_message_leave_it_whole(cuts):
+    message = memoryview(b"the whole message, which is longer")
     other = memoryview(b"pixels from elsewhere")
-    record = unpacked(body(*packed(0, 0, message, [payload(other)], [Chunk(5, 21)])), LIMIT)
+    record = unpacked(body(*packed(image(0, message, cuts), 0, [payload(other)], [(5, 21)])), LIMIT)
     assert record.message() == message
 
 
 def test_an_image_without_its_message():
-    record = unpacked(body(*packed(0, 0, None, [], [Chunk(5, 21)])), LIMIT)
+    record = unpacked(body(*packed(image(0, None), 0, [], [(5, 21)])), LIMIT)
     assert record.message() == b""
     assert record.chunks == (Chunk(5, 21),)
 

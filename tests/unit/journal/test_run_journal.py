@@ -89,7 +89,10 @@ def test_each_image_is_found_where_the_journal_says(tmp_path, file_format):
         assert message == sent
 
 
-def test_many_images_in_one_file_are_found_without_asking_hdf5(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("n_images", "shape"), [(3000, (8, 16)), (300, (256, 256))], ids=["small", "larger than an index grows"]
+)
+def test_many_images_in_one_file_are_found_without_asking_hdf5(tmp_path, monkeypatch, n_images, shape):
     """The index of HDF5 grows between the chunks; asking it would take longer with each image."""
     from jfwriter.hdf5.image_dataset import ImageDataset
 
@@ -97,10 +100,10 @@ def test_many_images_in_one_file_are_found_without_asking_hdf5(tmp_path, monkeyp
         raise AssertionError("HDF5 was asked for the place of a chunk")
 
     monkeypatch.setattr(ImageDataset, "place", asked)
-    n_images = 3000
     run = daemon(tmp_path)
-    sent = np.random.default_rng(1).integers(0, 50_000, (n_images, 8, 16), np.uint16)
-    run.take([stream.start(n_images=n_images, user_data={"images_per_file": 0})])
+    sent = np.random.default_rng(1).integers(0, 50_000, (n_images, *shape), np.uint16)
+    size = {"image_size_x": shape[1], "image_size_y": shape[0]}
+    run.take([stream.start(n_images=n_images, user_data={"images_per_file": 0}, **size)])
     for i in range(n_images):
         image = {"default": pixels_message(sent[i], None)}
         run.take([encode({"type": "image", "series_id": 1, "image_id": i, "data": image})])

@@ -60,6 +60,7 @@ def test_every_name_is_on_its_page(kind):
         "problems",
         "bit_index",
         "source",
+        "cuts",
     }
     names.update(OTHERS.get(kind, ()), {"type"})
     assert [name for name in sorted(names) if f"`{name}`" not in page(kind)] == []

@@ -164,10 +164,13 @@ def test_any_number_of_byte_strings(sizes):
 
 def test_views_share_the_received_memory_and_are_read_only():
     received = bytearray(cbor2.dumps({"type": "image", "a": bytes(1000), "spots": [{"x": 1}]}))
-    got = read_item(memoryview(received), LIMITS)
-    for view in (got["a"], got["spots"].data):
+    reader = ItemReader()
+    got = reader.read(memoryview(received), LIMITS)
+    views = (got["a"], got["spots"].data)
+    for view in views:
         assert view.readonly
         assert np.shares_memory(np.frombuffer(view, np.uint8), np.frombuffer(received, np.uint8))
+    assert [received[offset : offset + size] for offset, size in reader.cuts] == [*views]
 
 
 def test_metadata_larger_than_the_first_scratch():
