@@ -18,7 +18,6 @@ from tests.support import stream
 from tests.support.crashed import content, crash, recover_one
 from tests.support.second_root import N_IMAGES, images_through, recover_both, sent
 
-
 LAYOUTS = ("NXmxLegacy", "NXmxVDS", "NXmxIntegrated")
 
 
