@@ -13,6 +13,10 @@ from jfwriter.journal.file_journal import FileJournal
 from jfwriter.journal.interface import Journal
 from jfwriter.session.orders import WriteImage
 
+MOST_METADATA_BYTES = 1 << 16
+"""HDF5 allocates less than that for the index when one chunk is stored: where the file has grown by a larger
+chunk, it lies there."""
+
 
 class ImageJournal:
     """Enters the images of one data file, each after its chunks were written.
@@ -22,11 +26,11 @@ class ImageJournal:
 
     def __init__(self, journal: FileJournal, name: str) -> None:
         self._journal = journal
-        self._syncing = storage_faults(f"cannot sync {name}")
-        self._looking = storage_faults(f"cannot look at {name}")
+        self._name = name
         self._file: h5py.h5f.FileID | None = None
         self._end = 0
-        self._places: list[tuple[int | None, int]] = []
+        self._places: list[tuple[int, int]] = []
+        """(offset, size) of the chunks of the image in work; offset -1: it could not be told."""
 
     def follow(self, file: h5py.File) -> None:
         """The data file was made, and HDF5 has it open."""
@@ -42,30 +46,34 @@ class ImageJournal:
 
     def enter(self, order: WriteImage, images: Mapping[str, ImageDataset]) -> None:
         """All chunks of the image are written. `images`: the datasets of the file, in storage order."""
-        places = [
-            (dataset.place(order.row) if place is None else place, n_bytes)
-            for dataset, (place, n_bytes) in zip(images.values(), self._places, strict=True)
-        ]
-        image = order.image
-        payloads = [image.channels[name] for name in images]
-        with self._syncing:
-            self._journal.enter(image, order.row, payloads, places)
+        journal = self._journal
+        if journal.failure is not None:
+            self.check()
+        for number, dataset in enumerate(images.values()):
+            place, n_bytes = self._places[number]
+            if place < 0:
+                self._places[number] = dataset.place(order.row), n_bytes
+        channels = order.image.channels
+        journal.enter(order.image, order.row, [channels[name] for name in images], self._places)
 
     def settle(self) -> None:
         """Bring the closed file to the disk."""
-        with self._syncing:
+        with storage_faults(f"cannot sync {self._name}"):
             self._journal.settle()
 
     def check(self) -> None:
         """See that no sync has failed so far."""
-        with self._syncing:
+        with storage_faults(f"cannot sync {self._name}"):
             self._journal.check()
 
     def _stored(self, data: memoryview | bytes) -> None:
         assert self._file is not None  # noqa: S101 `follow` comes first
-        with self._looking:
-            before, self._end = self._end, self._file.get_filesize()
-            self._places.append((self._journal.place_of(data, before, self._end), len(data)))
+        n_bytes = len(data)
+        place, self._end = self._end, self._file.get_filesize()
+        if self._end - place != n_bytes or n_bytes <= MOST_METADATA_BYTES:
+            with storage_faults(f"cannot look at {self._name}"):
+                place = self._journal.place_of(data)
+        self._places.append((place, n_bytes))
 
 
 def open_journal(
