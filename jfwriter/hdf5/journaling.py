@@ -12,6 +12,7 @@ from jfwriter.hdf5.publish import PendingFile
 from jfwriter.journal.file_journal import FileJournal
 from jfwriter.journal.interface import Journal
 from jfwriter.session.orders import WriteImage
+from jfwriter.wire.messages import ImageMessage
 
 
 class ImageJournal:
@@ -42,14 +43,22 @@ class ImageJournal:
 
     def enter(self, order: WriteImage, images: Mapping[str, ImageDataset]) -> None:
         """All chunks of the image are written. `images`: the datasets of the file, in storage order."""
-        places = [
-            (dataset.place(order.row) if place is None else place, n_bytes)
-            for dataset, (place, n_bytes) in zip(images.values(), self._places, strict=True)
-        ]
+        places = self._all_places(order.row, images)
         image = order.image
         payloads = [image.channels[name] for name in images]
         with self._syncing:
             self._journal.enter(image, order.row, payloads, places)
+
+    def enter_copy(self, image_id: int, row: int, images: Mapping[str, ImageDataset]) -> None:
+        """The same of chunks that were copied from another file: the rest of the message is not known."""
+        unknown = ImageMessage(series_id=0, image_id=image_id, channels={})
+        places = self._all_places(row, images)
+        with self._syncing:
+            self._journal.enter(unknown, row, (), places)
+
+    def knows(self, n_images: int) -> None:
+        """So many of the images that are copied were counted as synced before."""
+        self._journal.knows(n_images)
 
     def settle(self) -> None:
         """Bring the closed file to the disk."""
@@ -60,6 +69,12 @@ class ImageJournal:
         """See that no sync has failed so far."""
         with self._syncing:
             self._journal.check()
+
+    def _all_places(self, row: int, images: Mapping[str, ImageDataset]) -> list[tuple[int, int]]:
+        return [
+            (dataset.place(row) if place is None else place, n_bytes)
+            for dataset, (place, n_bytes) in zip(images.values(), self._places, strict=True)
+        ]
 
     def _stored(self, data: memoryview | bytes) -> None:
         assert self._file is not None  # noqa: S101 `follow` comes first
