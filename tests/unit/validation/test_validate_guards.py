@@ -94,6 +94,20 @@ def mapped_otherwise(folder: Path) -> None:
         file.create_virtual_dataset(path, layout)
 
 
+def virtual(path: str) -> Change:
+    """In place of stored images."""
+
+    def change(folder: Path) -> None:
+        with h5py.File(folder / SECOND, "r+") as file:
+            if path in file:
+                del file[path]
+            layout = h5py.VirtualLayout((4, 24, 40), "u2")
+            layout[:] = h5py.VirtualSource(FIRST, DATA, (4, 24, 40))
+            file.create_virtual_dataset(path, layout)
+
+    return change
+
+
 def without_bounds(folder: Path) -> None:
     with h5py.File(folder / SECOND, "r+") as file:
         del file[DATA].attrs["image_nr_low"]
@@ -118,6 +132,9 @@ def test_the_run_itself_is_sound(folder: Path) -> None:
         (value(SECOND, DATA, np.zeros((4, 2), "u2")), "there are no images [n, y, x] at"),
         (value(SECOND, "/entry/channels/x/data", np.zeros((4, 2))), "x/data is (4, 2); expected 4 images"),
         (value(SECOND, "/entry/channels/x/data", np.zeros((3, 2, 2))), "x/data is (3, 2, 2); expected"),
+        (virtual("/entry/channels/x/data"), "x/data is (4, 24, 40); expected 4 images"),
+        (virtual(DATA), "of a data file is a virtual dataset; expected stored images"),
+        (value(SECOND, DATA, np.zeros((3, 24, 40), "u2")), "it has 3 images; the master takes it for 4"),
         (without_bounds, "lacks image_nr_low or image_nr_high"),
         (value(SECOND, "/entry/detector/number", np.zeros(4)), "cannot be read as one integer per image"),
         (value(SECOND, "/entry/detector/number", np.zeros(3, "i8")), "number has shape (3,); expected 4"),
