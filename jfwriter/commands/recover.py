@@ -43,6 +43,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="do not search: DIR is the root of a writer, which has noted its unfinished runs")  # fmt: skip
     add("--overwrite", action="store_true",
         help="replace files in the way, where the start message of the run said overwrite")  # fmt: skip
+    add("--second-root", type=Path, metavar="DIR2",
+        help="the other root directory of the writer: searched, too, and runs that went on there are "
+        "recovered with both their halves")  # fmt: skip
+    add("--half", action="store_true",
+        help="recover a run that went on in another root directory also if only one half of it is found; its "
+        "raw material stays")  # fmt: skip
     add("--force", action="store_true",
         help="also on a file system without locks; make sure that no writer works there")  # fmt: skip
     add("--json", action="store_true", help="one JSON object for each run")
@@ -62,7 +68,9 @@ def _results(options: argparse.Namespace) -> Iterator[RunResult]:
             remove=options.remove,
             force=options.force,
             overwrite=options.overwrite,
+            half=options.half,
         ),
+        options.second_root,
     )
 
 

@@ -53,7 +53,7 @@ def without_images(jobs: Iterable[Job], text: str) -> Iterator[Job]:
                 orders.append(SkipImage(order.image.image_id))
             elif isinstance(order, OpenRun):
                 orders += (order, GiveUpRun(text))
-            elif isinstance(order, FinishRun | GiveUpRun | SkipImage):
+            elif isinstance(order, FinishRun | SkipImage):
                 orders.append(order)
         opens = any(isinstance(order, OpenRun) for order in orders)
         if orders:

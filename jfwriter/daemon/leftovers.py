@@ -29,7 +29,8 @@ class Leftovers:
     def __init__(
         self, roots: Sequence[Path], board: Board, *, recover: bool, command: Sequence[str] = ()
     ) -> None:
-        """`command` recovers below the root that is its last argument; default: `jfwriter recover`."""
+        """`roots`: the first, and the second if there is one. `command` gets them as arguments; default:
+        `jfwriter recover`."""
         self._roots = roots
         self._board = board
         self._recover = recover
@@ -40,8 +41,7 @@ class Leftovers:
         if self._board.runs_to_recover:
             _log.warning("%s", offer(self._board.runs_to_recover))
             if self._recover:
-                for root in self._roots:
-                    await self._run_recovery(root)
+                await self._run_recovery()
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             await self._look()
@@ -52,18 +52,21 @@ class Leftovers:
         answer: asyncio.Future[list[str]] = loop.create_future()
 
         def ask() -> None:
-            found = [path for root in self._roots for path in waiting(root)]
+            found = waiting(self._roots)
             with contextlib.suppress(RuntimeError):  # the loop is closed, nobody asks any more
                 loop.call_soon_threadsafe(_give, answer, found)
 
         threading.Thread(target=ask, name="leftovers", daemon=True).start()
         self._board.runs_to_recover = await answer
 
-    async def _run_recovery(self, root: Path) -> None:
+    async def _run_recovery(self) -> None:
+        first, *others = map(str, self._roots)
+        seconds = [text for root in others for text in ("--second-root", root)]
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command,
-                str(root),
+                first,
+                *seconds,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

@@ -303,8 +303,16 @@ class DataFile:
 
     def adopt(self, row: int, chunks: Mapping[str, bytes]) -> None:
         """Store the chunks of an image that stand in another file of the same formats."""
+        stored = None if self._journal is None else self._journal.begin()
         for name, images in self._images.items():
-            images.adopt(row, chunks[name])
+            images.adopt(row, chunks[name], stored)
+        if self._journal is not None:
+            self._journal.enter_copy(self._first_image + row, row, self._images)
+
+    def knows(self, n_images: int) -> None:
+        """So many of the images that are adopted were counted as synced in the other file."""
+        if self._journal is not None:
+            self._journal.knows(n_images)
 
     def abandon(self, *, storage_works: bool) -> str | None:
         """Close without publishing, whatever state the file is in; never raises.

@@ -6,17 +6,19 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from jfwriter.compression.filters import filter_for
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
-from jfwriter.hdf5.file_facts import FileFacts, to_json
+from jfwriter.hdf5.file_facts import StoredFile, to_json
 from jfwriter.hdf5.image_dataset import ImageFormat
-from jfwriter.hdf5.left_files import LeftFiles
+from jfwriter.hdf5.left_files import LeftFiles, part_name
 from jfwriter.hdf5.master_file import UNKNOWN_PIXELS
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.journal.interface import Journal
 from jfwriter.payload import Codec
 from jfwriter.session.ledger import Bits
 from jfwriter.session.orders import ClosedFile, CompareImage, Likeness, WriteImage
@@ -91,24 +93,32 @@ class DataFiles:
     def n_open(self) -> int:
         return len(self._open)
 
-    def restore(self, facts: FileFacts) -> ClosedFile:
-        """Take a file for closed that stands under its final name since an earlier life of the run.
+    def restore(self, stored: StoredFile, directory: RunDirectory) -> ClosedFile:
+        """Take a file for closed that stands in `directory` since an earlier life of the run; the part of a
+        data file before the file that went on with it.
 
         Raises ValueError or TypeError for facts that are none.
         """
-        name = self._plan.data_file_name(facts.file_index)
+        facts, index = stored.facts, stored.facts.file_index
         self.formats = self.formats or facts.formats()
-        self._closed.add(facts.file_index)
-        first = facts.file_index * self._plan.images_per_file
+        first = index * self._plan.images_per_file
         for low, high in facts.rows:
             for row in range(low, high + 1):
                 self.written.add(first + row)
-        self.sizes_bytes[name] = facts.size_bytes
-        self.n_published += facts.n_written
         filled = FilledRows(facts.n_rows, facts.n_written, facts.stored(), facts.image_groups)
-        self._remember(facts.file_index, filled)
-        shown = self._parts.directory.relative(name)
-        return ClosedFile(shown, facts.file_index, facts.n_rows, facts.n_written, facts.size_bytes)
+        self._remember(index, filled)
+        if stored.is_part:
+            name, n_written = part_name(self._plan, index), facts.n_written
+            self.left.restore_part(facts, filled, directory)
+        else:
+            name, n_written = (
+                self._plan.data_file_name(index),
+                self.left.restore_main(facts, filled, directory),
+            )
+            self._closed.add(index)
+            self.sizes_bytes[name] = facts.size_bytes
+            self.n_published += n_written
+        return ClosedFile(directory.relative(name), index, facts.n_rows, n_written, facts.size_bytes)
 
     def leave(self, file_index: int) -> None:
         """A file stands under its final name that is not this writer's to touch."""
@@ -203,15 +213,15 @@ class DataFiles:
                 with contextlib.suppress(StorageError):
                     self.close(file_index, 0, fill_gaps=False)
 
-    def go_on_in(self, directory: RunDirectory) -> list[int]:
+    def go_on_in(self, directory: RunDirectory, journal: Journal | None) -> list[int]:
         """Close the open files with what they hold and go on in `directory`; returns the images lost.
 
-        Raises nothing: what `directory` does not take is lost. The journal ends here: it stands in the
-        directory that failed.
+        Raises nothing: what `directory` does not take is lost. `journal`: the one that stands there; None if
+        nobody follows the run any more.
         """
         left = sorted(self._open.items())
         self._open.clear()
-        old, self._parts = self._parts, replace(self._parts, directory=directory, journal=None)
+        old, self._parts = self._parts, replace(self._parts, directory=directory, journal=journal)
         return [image_id for file_index, file in left for image_id in self._leave(file_index, file, old)]
 
     def forget(self, order: WriteImage) -> None:
@@ -227,10 +237,10 @@ class DataFiles:
             if parts.journal is not None:
                 parts.journal.drop_file(file_index)
             return []
-        filled = self.left.publish_part(file_index, file, parts.directory)
+        filled = self.left.publish_part(file_index, file, parts.directory, partial(self._tell_part, parts))
         if filled is not None:
             if parts.journal is not None:
-                parts.journal.closed(file_index)
+                self.left.known(file_index, parts.journal.closed(file_index))
             self.written.add_rows(file.first_image, file.written_rows())
             self._remember(file_index, filled)
             size_bytes = file.size_bytes
@@ -242,6 +252,8 @@ class DataFiles:
         _log.error("%s: what was written of an unfinished file stays in %s", self._plan.prefix, name)
         if not file.may_be_read_back:
             return lost
+        if parts.journal is not None:
+            self.left.known(file_index, parts.journal.left(file_index))
         self.left.want(file_index, file)
         try:
             self._open[file_index] = saved = self._new(file_index, file.formats)
@@ -250,6 +262,13 @@ class DataFiles:
             return lost
         kept = set(saved.image_ids())
         return [image_id for image_id in lost if image_id not in kept]
+
+    def _tell_part(self, parts: FileParts, file: DataFile) -> None:
+        """To both journals: each may be the only one that is found."""
+        facts = to_json(file.facts(self._parts.original_numbers))
+        for journal in (parts.journal, self._parts.journal):
+            if journal is not None:
+                journal.part(facts)
 
     def abandon(self, *, storage_works: bool) -> list[str]:
         """Close all without publishing; returns the temporary names of those that hold images."""

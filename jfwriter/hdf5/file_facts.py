@@ -94,6 +94,16 @@ class FileFacts:
         return tuple(dataset.stored() for dataset in self.datasets)
 
 
+@dataclass(frozen=True, config=_STRICT)
+class StoredFile:
+    """A published file of a run, and which. `in_second`: below the second root directory, where the run went
+    on; `is_part`: the part of a data file that it could not go on with in the first."""
+
+    facts: FileFacts
+    in_second: bool = False
+    is_part: bool = False
+
+
 _FACTS = pydantic.TypeAdapter(FileFacts)
 
 

@@ -154,11 +154,16 @@ class ImageDataset:
             same = False
         return Likeness.SAME if same else Likeness.DIFFERS
 
-    def adopt(self, row: int, chunk: bytes) -> None:
-        """Store a chunk that was read from a dataset of the same format. Raises StorageError."""
+    def adopt(self, row: int, chunk: bytes, stored: StoredAs | None = None) -> None:
+        """Store a chunk that was read from a dataset of the same format; `stored` as in `write`.
+
+        Raises StorageError.
+        """
         if row >= self._n_rows:
             self._set_extent((row // STEP_ROWS + 1) * STEP_ROWS)
         self._write_chunk(row, chunk)
+        if stored is not None:
+            stored(chunk)
         self._enter(row)
 
     def _enter(self, row: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import h5py
 
@@ -11,7 +11,9 @@ from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, StoredAs
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.journal.file_journal import FileJournal
 from jfwriter.journal.interface import Journal
+from jfwriter.payload import Payload
 from jfwriter.session.orders import WriteImage
+from jfwriter.wire.messages import ImageMessage
 
 MOST_METADATA_BYTES = 1 << 16
 """HDF5 allocates less than that for the index when one chunk is stored: where the file has grown by a larger
@@ -46,15 +48,16 @@ class ImageJournal:
 
     def enter(self, order: WriteImage, images: Mapping[str, ImageDataset]) -> None:
         """All chunks of the image are written. `images`: the datasets of the file, in storage order."""
-        journal = self._journal
-        if journal.failure is not None:
-            self.check()
-        for number, dataset in enumerate(images.values()):
-            place, n_bytes = self._places[number]
-            if place < 0:
-                self._places[number] = dataset.place(order.row), n_bytes
         channels = order.image.channels
-        journal.enter(order.image, order.row, [channels[name] for name in images], self._places)
+        self._enter(order.image, order.row, images, [channels[name] for name in images])
+
+    def enter_copy(self, image_id: int, row: int, images: Mapping[str, ImageDataset]) -> None:
+        """The same of chunks that were copied from another file: the rest of the message is not known."""
+        self._enter(ImageMessage(series_id=0, image_id=image_id, channels={}), row, images, ())
+
+    def knows(self, n_images: int) -> None:
+        """So many of the images that are copied were counted as synced before."""
+        self._journal.knows(n_images)
 
     def settle(self) -> None:
         """Bring the closed file to the disk."""
@@ -65,6 +68,17 @@ class ImageJournal:
         """See that no sync has failed so far."""
         with storage_faults(f"cannot sync {self._name}"):
             self._journal.check()
+
+    def _enter(
+        self, image: ImageMessage, row: int, images: Mapping[str, ImageDataset], payloads: Sequence[Payload]
+    ) -> None:
+        if self._journal.failure is not None:
+            self.check()
+        for number, dataset in enumerate(images.values()):
+            place, n_bytes = self._places[number]
+            if place < 0:
+                self._places[number] = dataset.place(row), n_bytes
+        self._journal.enter(image, row, payloads, self._places)
 
     def _stored(self, data: memoryview | bytes) -> None:
         assert self._file is not None  # noqa: S101 `follow` comes first

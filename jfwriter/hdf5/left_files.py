@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import h5py
@@ -12,6 +12,7 @@ from jfwriter.errors import StorageError
 from jfwriter.hdf5 import hdf5_file
 from jfwriter.hdf5.data_file import DataFile, FilledRows, image_path
 from jfwriter.hdf5.faults import storage_faults
+from jfwriter.hdf5.file_facts import FileFacts
 from jfwriter.hdf5.image_dataset import ImageFormat
 from jfwriter.hdf5.pieces import Piece, rest
 from jfwriter.hdf5.run_directory import RunDirectory
@@ -30,6 +31,10 @@ class LeftFile:
     rows: tuple[Range, ...]
     formats: Mapping[str, ImageFormat]
 
+    @property
+    def n_images(self) -> int:
+        return sum(last - first + 1 for first, last in self.rows)
+
 
 class LeftFiles:
     """The parts of one run, and where the rows of its data files stand because of them."""
@@ -44,6 +49,8 @@ class LeftFiles:
         """Files whose images the file that goes on shall hold, too."""
         self._published_rows: dict[int, frozenset[int]] = {}
         """Rows that stand in a published part, by data file."""
+        self._n_known: dict[int, int] = {}
+        """Images of files that were left that had been counted as synced."""
 
     def formats(self, file_index: int, usual: Mapping[str, ImageFormat]) -> Mapping[str, ImageFormat]:
         """How the images of a file have to be stored that goes on with one that was left."""
@@ -58,11 +65,21 @@ class LeftFiles:
         in_part = self._published_rows.get(file_index, ())
         return file.n_written - sum(file.holds(row) for row in in_part)
 
-    def publish_part(self, file_index: int, file: DataFile, directory: RunDirectory) -> FilledRows | None:
+    def known(self, file_index: int, n_images: int) -> None:
+        """So many images of a file that was left had been counted as synced."""
+        self._n_known[file_index] = n_images
+
+    def publish_part(
+        self,
+        file_index: int,
+        file: DataFile,
+        directory: RunDirectory,
+        before: Callable[[DataFile], None],
+    ) -> FilledRows | None:
         """Close a file as it is, under the name of a part; None if that cannot be done.
 
         A virtual dataset is made of the part and the file that goes on; in other layouts its images are
-        wanted there.
+        wanted there. `before` is called with the sealed file before it gets its name.
         """
         if not file.can_be_filled:
             return None
@@ -71,15 +88,36 @@ class LeftFiles:
         try:
             filled = file.fill(file.end_row, fill_gaps=False)
             file.seal()
+            before(file)
             file.publish()
         except StorageError as error:
             _log.error("%s: %s", self._plan.prefix, error)
             return None
         self._published_rows[file_index] = frozenset(_each(rows))
-        self._add(file_index, file, filled, rows, directory)
+        self._add(file_index, directory.absolute + file.name, filled, rows)
         if self._plan.format is not FileFormat.NXmxVDS:
             self._wanted[file_index] = LeftFile(directory.path(file.name), rows, file.formats)
         return filled
+
+    def restore_part(self, facts: FileFacts, filled: FilledRows, directory: RunDirectory) -> None:
+        """A part that was published in an earlier life of the run."""
+        name = part_name(self._plan, facts.file_index)
+        self._published_rows[facts.file_index] = frozenset(_each(facts.rows))
+        self._add(facts.file_index, directory.absolute + name, filled, facts.rows)
+        if self._plan.format is not FileFormat.NXmxVDS:
+            self._wanted[facts.file_index] = LeftFile(directory.path(name), facts.rows, facts.formats())
+
+    def restore_main(self, facts: FileFacts, filled: FilledRows, directory: RunDirectory) -> int:
+        """The same of the file that went on with a part, or of one that stands in the second root directory;
+        returns the images that stand in no part of it."""
+        file_index = facts.file_index
+        left = self._wanted.pop(file_index, None)
+        if left is not None:
+            self._only_there(left)
+        if directory.is_second:
+            self._add_rest(file_index, directory.absolute + self._plan.data_file_name(file_index), filled)
+        in_part = self._published_rows.get(file_index, frozenset())
+        return facts.n_written - len(in_part.intersection(_each(facts.rows)))
 
     def want(self, file_index: int, file: DataFile) -> None:
         """A file was closed without being published; its images are to be saved."""
@@ -91,29 +129,31 @@ class LeftFiles:
         left = self._wanted.pop(file_index, None)
         if left is None:
             return
+        n_images, n_known = left.n_images, self._n_known.get(file_index, 0)
+        file.knows(n_known)
         lost = bring_over(left, file)
+        file.knows(min(n_known, n_images - len(lost)))
         shown = left.path.rpartition("/")[2]
         if file_index in self._published_rows and lost:
             self.only_in_parts.append(f"{len(lost)} images are only in {shown}")
-        n_images = sum(1 for _ in _each(left.rows))
-        self.only_in_parts.append(f"the per-image values of {n_images} images are only in {shown}")
+        self._only_there(left)
 
     def in_second(self, file_index: int, file: DataFile, filled: FilledRows, directory: RunDirectory) -> None:
         """A data file was published in the second root directory."""
-        elsewhere = sorted(row for piece in self.pieces.get(file_index, ()) for row in piece.rows)
-        self._add(file_index, file, filled, rest(elsewhere, filled.n_rows), directory)
+        self._add_rest(file_index, directory.absolute + file.name, filled)
 
-    def _add(
-        self,
-        file_index: int,
-        file: DataFile,
-        filled: FilledRows,
-        rows: tuple[Range, ...],
-        directory: RunDirectory,
-    ) -> None:
+    def _only_there(self, left: LeftFile) -> None:
+        shown = left.path.rpartition("/")[2]
+        self.only_in_parts.append(f"the per-image values of {left.n_images} images are only in {shown}")
+
+    def _add_rest(self, file_index: int, name: str, filled: FilledRows) -> None:
+        """With the rows that stand nowhere else."""
+        elsewhere = sorted(row for piece in self.pieces.get(file_index, ()) for row in piece.rows)
+        self._add(file_index, name, filled, rest(elsewhere, filled.n_rows))
+
+    def _add(self, file_index: int, name: str, filled: FilledRows, rows: tuple[Range, ...]) -> None:
         paths = frozenset(stored.path for stored in filled.datasets)
-        piece = Piece(directory.absolute + file.name, filled.n_rows, rows, paths)
-        self.pieces.setdefault(file_index, []).append(piece)
+        self.pieces.setdefault(file_index, []).append(Piece(name, filled.n_rows, rows, paths))
 
 
 def part_name(plan: RunPlan, file_index: int) -> str:

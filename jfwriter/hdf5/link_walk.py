@@ -6,6 +6,7 @@ directory that holds it. Whoever exchanges a directory for a link between two st
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections import deque
@@ -118,3 +119,15 @@ class Walk:
 
 def _refused(part: str, problem: str) -> RunRefused:
     return RunRefused("path", f"directory {part}: {problem}")
+
+
+def open_below(root: Path, path: str) -> int:
+    """Descriptor of the directory `path` below `root`. Raises RunRefused, OSError."""
+    parts = tuple(part for part in path.split("/") if part)
+    if {".", ".."} & {*parts}:
+        raise RunRefused("path", f"directory {path!a} is no path below the root")
+    with contextlib.closing(Walk(root)) as walk:
+        walk.descend(parts)
+        if walk.missing:
+            raise FileNotFoundError(errno.ENOENT, f"directory {path!a} is gone")
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=walk.descriptor)

@@ -69,18 +69,16 @@ class RunMaster:
     ) -> list[str]:
         """Publish it in the first directory if that takes it, else in the second; says what was left out.
 
-        `journal`: as long as the run is followed in it. Raises StorageError, also where the master does not
-        stand under its final name afterwards.
+        `journal`: as long as the run is followed. Raises StorageError.
         """
         content = self.content(files, order, self._account.losses.n_kept)
         try:
             return self._publish(roots.first, content, journal)
         except StorageError as error:
             failure = StorageError(error.reason, str(error))
-        second = roots.second or roots.after(failure)
-        if second is None:
+        if roots.second is None:
             raise failure
-        return self._publish(second, replace(content, data_directory=roots.first.absolute), None)
+        return self._publish(roots.second, replace(content, data_directory=roots.first.absolute), journal)
 
     def _publish(self, directory: RunDirectory, content: MasterContent, journal: Journal | None) -> list[str]:
         account = self._account

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+
 from jfwriter.errors import FailRun, StorageError
 from jfwriter.hdf5.losses import base_name
 from jfwriter.hdf5.reserve import Reserve
@@ -59,6 +64,11 @@ class RunRoots:
         directory = (self.second or self.first) if in_second else self.first
         return directory.size_of(base_name(file))
 
+    def places(self) -> list[Callable[[], AbstractContextManager[RunDirectory]]]:
+        """Where a file of the run may be made, the first choice first; they stay open."""
+        roots = [directory for directory in (self.first, self.second) if directory is not None]
+        return [partial(_as_it_is, directory) for directory in roots]
+
     def has_moved(self) -> bool:
         """Whether the way to one of its directories leads elsewhere by now."""
         return any(directory is not None and directory.has_moved() for directory in (self.first, self.second))
@@ -68,3 +78,7 @@ class RunRoots:
         for directory in (self.first, self.second):
             if directory is not None:
                 directory.close()
+
+
+def _as_it_is(directory: RunDirectory) -> AbstractContextManager[RunDirectory]:
+    return contextlib.nullcontext(directory)

@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from jfwriter.errors import PayloadError, RunRefused, StorageError
 from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import LATE, DataFiles
-from jfwriter.hdf5.file_facts import FileFacts
+from jfwriter.hdf5.file_facts import StoredFile
 from jfwriter.hdf5.image_dataset import Scratch
 from jfwriter.hdf5.manifest import Place, places_of, with_manifest
 from jfwriter.hdf5.master_file import write_master
@@ -23,11 +21,11 @@ from jfwriter.hdf5.plugin_set import PluginSet
 from jfwriter.hdf5.preflight import raw_image_bytes
 from jfwriter.hdf5.run_account import RunAccount
 from jfwriter.hdf5.run_directory import RunDirectory
+from jfwriter.hdf5.run_journals import RunJournals
 from jfwriter.hdf5.run_master import RunMaster
 from jfwriter.hdf5.run_roots import RunRoots
 from jfwriter.hdf5.storage import Storage
 from jfwriter.journal.interface import Journal
-from jfwriter.journal.run_journal import RunJournal
 from jfwriter.journal.sync_count import SyncCount
 from jfwriter.payload import Codec
 from jfwriter.session.orders import ClosedFile, CompareImage, FinishRun, Likeness, RunReport, WriteImage
@@ -65,9 +63,9 @@ class RunWriter:
         self._on_closed = on_closed
         self._roots: RunRoots | None = None
         self._files: DataFiles | None = None
-        self._journal: Journal | None = None
         self.synced = SyncCount()
         """Images that are known to be on the disk."""
+        self._journals = RunJournals(plan, settings, self.synced)
         self._calibrations = Calibrations()
         self._account = RunAccount(plan, self._plugins, self._calibrations)
         self._master = RunMaster(plan, self._plugins, self._account, self._calibrations)
@@ -85,34 +83,36 @@ class RunWriter:
             _log.warning("%s: %s", self._plan.prefix, N_WRITERS_UNKNOWN)
         self._storage = self._storage or _storage(self._settings)
         self._roots = RunRoots.open(self._storage, self._plan)
-        first = self._roots.first
-        root = first.root_path or Path(self._settings.files.root_dir)
-        self._journal = RunJournal.open(self._plan, self._settings, first.descriptor, root, self.synced)
-        self._files = self._account.files = self._data_files(first)
+        self._journals.open(self._roots.first)
+        self._files = self._account.files = self._data_files(self._roots.first)
 
     def resume(
         self,
         directory: RunDirectory,
-        published: Sequence[FileFacts],
+        published: Sequence[StoredFile],
         journal: Journal,
         untold: Sequence[int] = (),
         *,
+        second: RunDirectory | None = None,
         replace_manifest: bool = False,
     ) -> None:
         """Instead of `open`: go on with a run of which the files `published` stand in `directory` already,
-        and the files `untold`, of which nothing more is known than their indices. `replace_manifest`: there
-        is one of this run, which is written again.
+        and the files `untold`, of which nothing more is known than their indices. `second`: where it had gone
+        on, and goes on now. `replace_manifest`: there is one of this run, which is written again.
 
-        The directory is the writer's from now on.
+        The directories are the writer's from now on.
         """
         self._roots = RunRoots(None, self._plan, directory)
+        self._roots.second = second
         self._replace_manifest = replace_manifest
-        self._journal = journal
-        self._files = self._account.files = self._data_files(directory)
+        self._journals.take(journal)
+        self._files = self._account.files = self._data_files(second or directory)
         for index in untold:
             self._files.leave(index)
-        for facts in published:
-            self._account.losses.published.append(self._files.restore(facts))
+        for stored in sorted(published, key=lambda stored: not stored.is_part):
+            facts, where = stored.facts, second if stored.in_second else directory
+            assert where is not None  # noqa: S101 it had gone on there
+            self._account.losses.published.append(self._files.restore(stored, where))
             if self._plan.write_master:
                 for image_id, number in facts.original_numbers:
                     self._master.original_numbers.add(image_id, number)
@@ -121,7 +121,12 @@ class RunWriter:
 
     def _data_files(self, directory: RunDirectory) -> DataFiles:
         parts = FileParts(
-            self._plan, directory, self._plugins, Scratch(), self._journal, self._master.original_numbers
+            self._plan,
+            directory,
+            self._plugins,
+            Scratch(),
+            self._journals.current,
+            self._master.original_numbers,
         )
         raw_codec = Codec(self._settings.files.compress_raw_images)
         return DataFiles(parts, raw_codec, self._file_listener())
@@ -155,8 +160,8 @@ class RunWriter:
         """Keep a copy of the packed images for the master, if this writer makes it."""
         if self._files is not None and self._plan.write_master:
             self._calibrations.add(message)
-            if self._journal is not None:
-                self._journal.calibration(message)
+            if self._journals.current is not None:
+                self._journals.current.calibration(message)
 
     def close_file(self, file_index: int) -> None:
         """A data file is full: check, publish and tell of it. Raises StorageError."""
@@ -177,8 +182,7 @@ class RunWriter:
         Never raises StorageError: a run that cannot be finished is abandoned and reported as failed, and so
         is one that has failed before.
         """
-        if self._followed is not None:
-            self._followed.ends(order.end)
+        self._journals.ends(order.end)
         while self._files is not None and self._account.failure is None and not self._is_finished:
             try:
                 self._finish_files(self._files, order)
@@ -200,7 +204,7 @@ class RunWriter:
                 report,
                 account.losses.kept,
                 account.master_bytes,
-                self._journal,
+                self._journals.current,
                 overwrite=self._replace_manifest,
             )
         self._let_go()
@@ -233,10 +237,8 @@ class RunWriter:
                 )
 
     def _let_go(self) -> None:
-        """Of the journal, which is in the directory, and of the directory."""
-        if self._journal is not None:
-            self._journal.end(keep=self._leaves_raw_material())
-            self._journal = None
+        """Of the journals, which are in the directories, and of these."""
+        self._journals.end(keep=self._leaves_raw_material())
         if self._roots is not None:
             self._roots.close()
             self._roots = None
@@ -245,8 +247,7 @@ class RunWriter:
         """Where the manifest may stand. A run that is recovered has no root: its directory is where it is."""
         if self._storage is not None:
             return places_of(self._storage, self._plan)
-        roots = self._roots
-        return [] if roots is None else [lambda: contextlib.nullcontext(roots.first)]
+        return [] if self._roots is None else self._roots.places()
 
     def _go_on_after(self, failure: StorageError, order: WriteImage | None = None) -> bool:
         """Go on in the second root directory, if there is one; else the run has failed. `order`: the image
@@ -257,17 +258,11 @@ class RunWriter:
         if second is None or self._files is None:
             self._account.failure = failure
             return False
-        if self._journal is not None:
-            self._journal.goes_on_in(second.absolute)
-        for image_id in self._files.go_on_in(second):
+        assert self._roots is not None  # noqa: S101 it has given the second
+        self._journals.go_on_in(second, self._roots.first, self._account.losses, self._calibrations)
+        for image_id in self._files.go_on_in(second, self._journals.current):
             self._account.losses.reject(image_id)
         return True
-
-    @property
-    def _followed(self) -> Journal | None:
-        """The journal, as long as it is kept: it ends where the run goes on in the second root directory."""
-        is_left = self._roots is not None and self._roots.second is not None
-        return None if is_left else self._journal
 
     def _leaves_raw_material(self) -> bool:
         """Whether a recovery could make files that are lacking now."""
@@ -312,14 +307,13 @@ class RunWriter:
         files.close_all(n_images)
         if self._plan.format is FileFormat.NXmxLegacy and self._plan.only_writer:
             n_left_out = files.create_missing(n_images)
-            if n_left_out:
-                self._account.reasons.append(
-                    f"{n_left_out} data files without any image were not made: too many"
-                )
+            doubt = f"{n_left_out} data files without any image were not made: too many"
+            if n_left_out and doubt not in self._account.reasons:  # after a failure this is done again
+                self._account.reasons.append(doubt)
         self._look_for_gone()
         if self._plan.write_master and self._plan.format.has_master:
             assert self._roots is not None  # noqa: S101 opened with the files
-            self._warn(self._master.write(files, order, self._roots, self._followed))
+            self._warn(self._master.write(files, order, self._roots, self._journals.current))
             self._master.look()
         self._look_for_gone()
 

@@ -50,6 +50,12 @@ class FileJournal:
         self._count = count
         self._n_entered = 0
         self._n_synced = 0
+        self._n_known = 0
+        """Of the images that are entered first, so many were counted as synced where they were before."""
+        self._n_counted = 0
+        self._counts = True
+        self._counting = threading.Lock()
+        """Held for no longer than a sum takes."""
         self._syncing = threading.Lock()
         self._is_over = False
         self._is_named_on_disk = False
@@ -81,6 +87,11 @@ class FileJournal:
         """An image is in the data file; arguments as of `packed`. Look at `failure` before."""
         self._output.append(Kind.IMAGE, *packed(image, row, payloads, places))
         self._n_entered += 1
+
+    def knows(self, n_images: int) -> None:
+        """So many of the images that come were counted as synced in another file: they are not again."""
+        with self._counting:
+            self._n_known = n_images
 
     def flush(self) -> None:
         """Hand what was entered to the system."""
@@ -115,6 +126,12 @@ class FileJournal:
             os.unlink(self._output.name, dir_fd=self._directory)
         self.keep()
 
+    def left(self) -> int:
+        """The run cannot go on with the data file: no more of it is counted. How many images were."""
+        with self._counting:
+            self._counts = False
+            return self._n_known + self._n_counted
+
     def keep(self) -> None:
         """Let go; the journal stays, as raw material for a recovery. A sync that hangs is not waited for."""
         self._output.flush()
@@ -140,8 +157,12 @@ class FileJournal:
             self._acknowledge(n_images)
 
     def _acknowledge(self, n_images: int) -> None:
-        self._count.add(n_images - self._n_synced)
         self._n_synced = n_images
+        with self._counting:
+            if self._counts:
+                n_new = max(n_images - self._n_known - self._n_counted, 0)
+                self._n_counted += n_new
+                self._count.add(n_new)
 
     def _is_at(self, place: int, data: bytes | memoryview) -> bool:
         n_bytes = min(_COMPARED_BYTES, len(data))

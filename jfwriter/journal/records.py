@@ -46,7 +46,15 @@ class Kind(enum.IntEnum):
     MANIFEST = 10
     """The manifest, which is about to be written."""
     WENT_ON = 11
-    """JSON: the run goes on in another directory, where it is not followed."""
+    """JSON: the run goes on in another directory, and whether it has a second journal there."""
+    PART = 12
+    """JSON: as CLOSING, of a part of a data file, in the directory in which the run was begun."""
+    BEGUN = 13
+    """JSON: the journal is the second of its run, which was begun in another directory."""
+    CLOSED_BEFORE = 14
+    """JSON: as CLOSING, of a data file in that directory, whose journal could not take it."""
+    ENDED = 15
+    """JSON: the run is finished; nothing but its journals is left to be removed."""
 
     FILE = 16
     """JSON: the data file that the journal belongs to; the first record."""

@@ -7,6 +7,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jfwriter import __version__
@@ -17,36 +18,80 @@ from jfwriter.journal.records import Kind
 from jfwriter.journal.sync_count import SyncCount
 from jfwriter.session.plan import RunPlan
 from jfwriter.settings import Settings
+from jfwriter.wire.encode import encode, pixels
 from jfwriter.wire.messages import CalibrationMessage, EndMessage
 
 SUFFIX = ".run.journal"
+SECOND = ".second"
+"""Stands between the token and the suffix in the name of the second journal of a run."""
 VERSION = 1
+MAX_UNTOLD = 1000
+"""Closed files that a journal could not take: so many are kept in memory for a second one."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Where a run was begun that goes on in another directory, with a second journal."""
+
+    token: str
+    """Of the run; the same in both journals."""
+    directory: str
+    has_journal: bool
+    n_files: int
+    """Data files that stand there."""
+    n_images: int
+    """Images in them."""
+    untold: Sequence[bytes] = ()
+    """Of data files there that the first journal could not take: the bodies of their CLOSING records."""
+
+    def told(self) -> dict[str, object]:
+        return {
+            "directory": self.directory,
+            "has_journal": self.has_journal,
+            "n_files": self.n_files,
+            "n_images": self.n_images,
+        }
 
 
 class RunJournal:
     """`open` it, then `end` it once. A journal that cannot be kept is given up, never the run."""
 
     def __init__(
-        self, plan: RunPlan, settings: Settings, directory: int, root: Path, count: SyncCount
+        self,
+        plan: RunPlan,
+        settings: Settings,
+        directory: int,
+        root: Path,
+        count: SyncCount,
+        *,
+        begun: Begun | None = None,
     ) -> None:
         """Create it in the open `directory` of the run, which lies below `root` and stays open until `end`.
 
-        Raises OSError.
+        `begun`: it is the second one of the run. Raises OSError.
         """
         assert plan.start.source is not None  # noqa: S101 see `open`
-        self.token = secrets.token_hex(8)
+        self.token = secrets.token_hex(8) if begun is None else begun.token
+        self.untold: list[bytes] = []
+        """Closed data files that may not have reached the disk with this journal: bodies of records."""
+        self._is_left = False
         self._plan = plan
         self._root = root
         self._interval_s = settings.journal.sync_interval_s
         self._count = count
-        self._output = Output(directory, f"{plan.basename}.{self.token}{SUFFIX}")
+        second = "" if begun is None else SECOND
+        self._output = Output(directory, f"{plan.basename}.{self.token}{second}{SUFFIX}")
         self._files: dict[int, FileJournal] = {}
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._output.append(Kind.RUN, _json(_header(self.token, plan, settings)))
         self._output.append(Kind.START, plan.start.source)
+        if begun is not None:
+            self._output.append(Kind.BEGUN, _json(begun.told()))
+            for body in begun.untold:
+                self._output.append(Kind.CLOSED_BEFORE, body)
         self._output.flush()
         try:
             registry.add(self._root, self.token, "/".join((*plan.directory, self._output.name)))
@@ -55,17 +100,32 @@ class RunJournal:
 
     @classmethod
     def open(
-        cls, plan: RunPlan, settings: Settings, directory: int, root: Path, count: SyncCount
+        cls,
+        plan: RunPlan,
+        settings: Settings,
+        directory: int,
+        root: Path,
+        count: SyncCount,
+        *,
+        begun: Begun | None = None,
     ) -> RunJournal | None:
         """None where there is none: switched off, a run whose start message is not known, or an error."""
         if not settings.journal.enabled or plan.start.source is None:
             return None
         try:
-            return cls(plan, settings, directory, root, count)
+            journal = cls(plan, settings, directory, root, count, begun=begun)
         except OSError as error:
-            count.problem = f"the journal of the run cannot be created: {error.strerror}"
-            _log.warning("%s: %s", plan.prefix, count.problem)
-            return None
+            problem = error.strerror
+        else:
+            problem = "" if begun is None else journal._output.problem
+            if not problem:
+                # Whatever became of the first journal: the run is followed again.
+                count.problem = ""
+                return journal
+            journal.end(keep=False)
+        count.problem = f"the journal of the run cannot be created: {problem}"
+        _log.warning("%s: %s", plan.prefix, count.problem)
+        return None
 
     def open_file(
         self, file_index: int, name: str, temporary_name: str, channels: Sequence[object], directory: int
@@ -117,19 +177,34 @@ class RunJournal:
 
     def calibration(self, message: CalibrationMessage) -> None:
         """Calibration images that wait for the master."""
-        if message.source is not None:
-            self._output.append(Kind.CALIBRATION, message.source)
-            self._output.flush()
+        source = _encoded(message) if message.source is None else message.source
+        self._output.append(Kind.CALIBRATION, source)
+        self._output.flush()
 
     def closing(self, facts: Mapping[str, object]) -> None:
         """A data file is about to get its final name: `facts` stand for its images from then on."""
         self._note(Kind.CLOSING, facts)
+        if self._output.problem and len(self.untold) < MAX_UNTOLD:
+            self.untold.append(_json(facts))
 
-    def closed(self, file_index: int) -> None:
-        """The data file stands under its final name."""
+    def part(self, facts: Mapping[str, object]) -> None:
+        """A data file that the run cannot go on with is about to be published as a part of what it should
+        have become, in the directory that the run was begun in."""
+        self._note(Kind.PART, facts)
+
+    def closed(self, file_index: int) -> int:
+        """The data file stands under its final name; how many images of it were counted as synced."""
         journal = self._files.pop(file_index, None)
-        if journal is not None:
-            journal.remove(on_disk=self._plan.sync)
+        if journal is None:
+            return 0
+        journal.remove(on_disk=self._plan.sync)
+        return journal.left()
+
+    def left(self, file_index: int) -> int:
+        """The run cannot go on with a data file, nor publish it: its journal stays, for what it holds is not
+        elsewhere. How many images of it were counted as synced."""
+        journal = self._files.get(file_index)
+        return 0 if journal is None else journal.left()
 
     def ends(self, end: EndMessage | None) -> None:
         """The run is being finished."""
@@ -143,9 +218,18 @@ class RunJournal:
         """The master is about to get its final name."""
         self._note(Kind.MASTER, {"temporary_name": temporary_name, "size_bytes": size_bytes})
 
-    def goes_on_in(self, directory: str) -> None:
-        """The run goes on in `directory` (absolute path), where it is not followed."""
-        self._tell(Kind.WENT_ON, {"directory": directory})
+    def goes_on_in(self, directory: str, *, is_followed: bool) -> None:
+        """The run goes on in `directory` (absolute path); `is_followed`: with a second journal there.
+
+        No file is opened here any more, and what becomes of this journal says nothing of the run.
+        """
+        self._is_left = True
+        self._over.set()
+        self._note(Kind.WENT_ON, {"directory": directory, "is_followed": is_followed})
+
+    def ended(self) -> None:
+        """The run is finished; the first journal is about to be removed, and this one after it."""
+        self._note(Kind.ENDED, {})
 
     def manifest(self, content: bytes) -> None:
         """The manifest is about to be written; all other files of the run stand."""
@@ -187,7 +271,7 @@ class RunJournal:
 
     def _given_up(self) -> bool:
         problem = self._output.problem or next((j.problem for j in self._files.values() if j.problem), "")
-        if problem and not self._count.problem:
+        if problem and not self._count.problem and not self._is_left:
             self._give_up(problem)
         return bool(self._count.problem)
 
@@ -212,6 +296,13 @@ def _header(token: str, plan: RunPlan, settings: Settings) -> dict[str, object]:
         "received_at": plan.received_at,
         "settings": settings.model_dump(mode="json", include={"files", "limits", "analysis"}),
     }
+
+
+def _encoded(message: CalibrationMessage) -> bytes:
+    """A message with the images of one that is not kept as it came."""
+    images = {name: pixels(p.data, p.codec, p.dtype, p.shape) for name, p in message.data.items()}
+    series = {"series_id": message.series_id, "series_unique_id": message.series_unique_id}
+    return encode({"type": "calibration", **series, "data": images})
 
 
 def boot_id() -> str:

@@ -8,6 +8,7 @@ import json
 from jfwriter.hdf5.manifest import publish_manifest
 from jfwriter.nexus import times
 from jfwriter.recovery.opened import opened
+from jfwriter.recovery.place import RunPlace
 from jfwriter.recovery.rebuild import run_directory
 from jfwriter.session.plan import RunPlan
 from jfwriter.settings import Settings
@@ -46,9 +47,9 @@ def standing(directory: int, plan: RunPlan) -> Standing:
     return Standing.OWN if is_own else Standing.FOREIGN
 
 
-def write_noted(directory: int, plan: RunPlan, settings: Settings, content: bytes) -> None:
+def write_noted(where: RunPlace, plan: RunPlan, settings: Settings, content: bytes) -> None:
     """Publish the manifest that the writer had noted and not written. Raises StorageError."""
-    place = run_directory(directory, plan, settings)
+    place = run_directory(where, settings)
     try:
         publish_manifest(place, plan, content)
     finally:

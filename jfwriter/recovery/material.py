@@ -12,7 +12,7 @@ import pydantic
 from pydantic import Field
 
 from jfwriter.errors import JfwriterError, SettingsError
-from jfwriter.hdf5.file_facts import FileFacts, from_json
+from jfwriter.hdf5.file_facts import FileFacts, StoredFile, from_json
 from jfwriter.journal.records import Kind, Reader, Record
 from jfwriter.recovery.opened import OpenedFile
 from jfwriter.session.plan import RunPlan
@@ -21,7 +21,9 @@ from jfwriter.settings import Settings, parse
 from jfwriter.wire.decode import decode
 from jfwriter.wire.messages import CalibrationMessage, EndMessage, StartMessage
 
-RUN_NAME = re.compile(r"(?P<basename>.+)\.(?P<token>[0-9a-f]{16})\.run\.journal", re.DOTALL)
+RUN_NAME = re.compile(
+    r"(?P<basename>.+)\.(?P<token>[0-9a-f]{16})(?P<second>\.second)?\.run\.journal", re.DOTALL
+)
 NOTES_SUFFIX = ".recovered"
 MAX_NOTES = 1_000_000
 
@@ -42,16 +44,38 @@ class _Header(pydantic.BaseModel):
     settings: dict[str, dict[str, Any]]
 
 
+class Begun(pydantic.BaseModel):
+    """Of a run whose journal is its second one: where it was begun, and what stood there then."""
+
+    directory: str
+    has_journal: bool
+    n_files: Annotated[int, Field(ge=0, lt=1 << 62)]
+    n_images: Annotated[int, Field(ge=0, lt=1 << 62)]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where records stand. `in_second`: beside the files with which a run went on; `sees_first`: the
+    directory in which it was begun is at hand."""
+
+    in_second: bool = False
+    sees_first: bool = True
+
+
+FIRST, SECOND, SECOND_ALONE = Origin(), Origin(in_second=True), Origin(sees_first=False)
+
+
 @dataclass(slots=True)
 class RunMaterial:
-    """One run as its journal tells of it."""
+    """One run as its journals tell of it."""
 
     token: str
     boot_id: str
     settings: Settings
     plan: RunPlan
-    closings: dict[int, FileFacts] = field(default_factory=dict)
-    """By file index: data files that have got their final names, or were about to."""
+    closings: dict[tuple[bool, bool, int], StoredFile] = field(default_factory=dict)
+    """Data files that have got their final names, or were about to: by whether they are in the second
+    directory, whether they are parts, and index."""
     calibrations: list[CalibrationMessage] = field(default_factory=list)
     end: EndMessage | None = None
     master_bytes: int | None = None
@@ -59,7 +83,12 @@ class RunMaterial:
     manifest: bytes | None = None
     """The manifest that was about to be written, when all else stood."""
     went_on_in: str = ""
-    """Directory in which the run went on after a failure of its storage, and was not followed."""
+    """Directory in which the run went on after a failure of its storage."""
+    is_followed: bool = False
+    """Whether it has a journal there."""
+    begun: Begun | None = None
+    has_ended: bool = False
+    """Nothing but journals was left to be removed."""
     temporary_names: set[str] = field(default_factory=set)
     """Files that hold nothing that is not elsewhere, too: a master in work, what an earlier recovery left."""
     opening: set[str] = field(default_factory=set)
@@ -69,19 +98,17 @@ class RunMaterial:
     is_torn: bool = False
     problems: list[str] = field(default_factory=list)
 
-    def note(self, record: Record) -> None:
+    def note(self, record: Record, origin: Origin) -> None:
         """Enter one record of the run's journal, or of the notes of a recovery; damaged ones are told."""
         try:
-            self._note(record)
+            self._note(record, origin)
         except (ValueError, TypeError, KeyError, RecursionError, JfwriterError) as error:
             self.problems.append(f"a record of kind {record.kind} is not understood: {_first_line(error)}")
 
-    def _note(self, record: Record) -> None:
+    def _note(self, record: Record, origin: Origin) -> None:
         match record.kind:
-            case Kind.CLOSING:
-                facts = from_json(json.loads(record.body))
-                _check_facts(facts, self.plan, self.settings)
-                self.closings[facts.file_index] = facts
+            case Kind.CLOSING | Kind.PART | Kind.CLOSED_BEFORE:
+                self._note_file(record, origin)
             case Kind.CALIBRATION:
                 message = decode(record.body, self.settings.limits)
                 if isinstance(message, CalibrationMessage):
@@ -92,12 +119,31 @@ class RunMaterial:
                     self.end = message
             case Kind.MANIFEST:
                 self.manifest = record.body
-            case Kind.WENT_ON:
-                self.went_on_in = str(json.loads(record.body)["directory"])
+            case Kind.WENT_ON | Kind.BEGUN | Kind.ENDED:
+                self._note_other(record.kind, json.loads(record.body))
             case Kind.MASTER | Kind.TEMPORARY | Kind.OPENING:
                 self._note_name(record.kind, json.loads(record.body))
             case Kind.RECOVERED:
                 self.recovered = dict(json.loads(record.body))
+
+    def _note_other(self, kind: int, told: Mapping[str, Any]) -> None:
+        """Of the other half of the run."""
+        if kind == Kind.WENT_ON:
+            self.went_on_in = str(told["directory"])
+            self.is_followed = bool(told.get("is_followed"))
+        elif kind == Kind.BEGUN:
+            self.begun = Begun.model_validate(told)
+        else:
+            self.has_ended = True
+
+    def _note_file(self, record: Record, origin: Origin) -> None:
+        is_here = record.kind == Kind.CLOSING
+        if not is_here and not origin.sees_first:
+            return
+        facts = from_json(json.loads(record.body))
+        _check_facts(facts, self.plan, self.settings)
+        stored = StoredFile(facts, in_second=is_here and origin.in_second, is_part=record.kind == Kind.PART)
+        self.closings[stored.in_second, stored.is_part, facts.file_index] = stored
 
     def _note_name(self, kind: int, told: Mapping[str, Any]) -> None:
         name = str(told["temporary_name"])
@@ -106,8 +152,9 @@ class RunMaterial:
         (self.opening if kind == Kind.OPENING else self.temporary_names).add(name)
 
 
-def load_run(opened: OpenedFile, name: str) -> RunMaterial:
+def load_run(opened: OpenedFile, name: str, origin: Origin = FIRST) -> RunMaterial:
     """The journal of a run, `name` its file name. Raises Unusable."""
+    opened.file.seek(0)
     matched = RUN_NAME.fullmatch(name)
     if matched is None:
         raise Unusable("its name is not that of a journal")
@@ -122,16 +169,32 @@ def load_run(opened: OpenedFile, name: str) -> RunMaterial:
     for number, record in enumerate(records):
         if number >= MAX_NOTES:
             raise Unusable(f"it has more than {MAX_NOTES} records")
-        material.note(record)
+        material.note(record, origin)
     material.is_torn = reader.is_torn
     return material
 
 
-def load_notes(material: RunMaterial, opened: OpenedFile) -> int:
+def load_second(material: RunMaterial, opened: OpenedFile, name: str) -> None:
+    """Add what the second journal of the run tells, `name` its file name. Raises Unusable."""
+    second = load_run(opened, name, SECOND)
+    if (second.token, second.plan.directory) != (material.token, material.plan.directory):
+        raise Unusable("it belongs to another run than its name says")
+    material.closings |= second.closings
+    material.calibrations = second.calibrations or material.calibrations
+    material.end = second.end or material.end
+    material.master_bytes = second.master_bytes
+    material.manifest = second.manifest or material.manifest
+    material.temporary_names |= second.temporary_names
+    material.opening |= second.opening
+    material.begun, material.has_ended = second.begun, second.has_ended
+    material.problems += second.problems
+
+
+def load_notes(material: RunMaterial, opened: OpenedFile, origin: Origin) -> int:
     """Add what an earlier recovery of the run has noted; the length of its whole records in bytes."""
     reader = Reader(opened.file, opened.size_bytes)
     for record in reader:
-        material.note(record)
+        material.note(record, origin)
     return reader.n_bytes
 
 

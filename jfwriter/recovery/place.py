@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """`remove`: take the raw material away where all of it is recovered. `force`: also where the file system
-    knows no locks. `overwrite`: replace files of the run's names, if its start message said so."""
+    knows no locks. `overwrite`: replace files of the run's names, if its start message said so. `half`: also
+    a run that went on in another root directory, with what is found of it in one of them."""
 
     dry_run: bool = False
+    half: bool = False
     remove: bool = False
     force: bool = False
     overwrite: bool = False
@@ -20,12 +23,20 @@ class Options:
 @dataclass(frozen=True, slots=True)
 class RunPlace:
     """The journal `name` of a run in the open directory `descriptor`, called `shown` relative to the searched
-    one; `names` are all files there."""
+    one, `top`; `names` are all files there. `other`: the root directory where another half of it may be."""
 
     descriptor: int
     shown: str
     name: str
     names: Sequence[str]
+    top: Path
+    other: Path | None = None
+
+    @property
+    def absolute(self) -> str:
+        """The directory's path with a slash at its end."""
+        top = str(self.top.absolute()).rstrip("/")
+        return f"{top}/{self.shown}/" if self.shown else f"{top}/"
 
     @property
     def path(self) -> str:

@@ -8,12 +8,14 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from jfwriter.analysis import Prepared, Scratch, prepare, wishes_of
 from jfwriter.analysis.figures import RunFigures
 from jfwriter.compression import check_framing
 from jfwriter.errors import PayloadError, StorageUnavailable
-from jfwriter.hdf5.file_facts import FileFacts
+from jfwriter.hdf5.file_facts import StoredFile
+from jfwriter.hdf5.files_root import FilesRoot
 from jfwriter.hdf5.link_walk import Walk
 from jfwriter.hdf5.ownership import AS_THE_SYSTEM_DOES, Ownership
 from jfwriter.hdf5.run_directory import RunDirectory
@@ -24,6 +26,7 @@ from jfwriter.plugins import plugins_for
 from jfwriter.recovery.images import BadImage, FileImages
 from jfwriter.recovery.material import RunMaterial
 from jfwriter.recovery.opened import opened
+from jfwriter.recovery.place import RunPlace
 from jfwriter.session.image_status import ImageStatus
 from jfwriter.session.ledger import Ledger
 from jfwriter.session.orders import FinishRun, Outcome, RunReport, WriteImage
@@ -43,15 +46,35 @@ class Found:
 
     ledger: Ledger
     n_images: int = 0
-    bad: list[str] = field(default_factory=list)
-    n_bad: int = 0
+    _bad: list[tuple[int, str]] = field(default_factory=list)
+    """Image and text, of the first ones."""
+    _bad_ids: set[int] = field(default_factory=set)
+    _n_nameless: int = 0
+
+    @property
+    def n_bad(self) -> int:
+        return len(self._bad_ids) + self._n_nameless
+
+    @property
+    def bad(self) -> list[str]:
+        texts = (f"image {i}: {text}" for i, text in self._bad if i < 0 or i in self._bad_ids)
+        return list(itertools.islice(texts, MAX_SHOWN_PROBLEMS))
+
+    def accept(self, image_id: int) -> None:
+        """Perhaps one that could not be taken from another file."""
+        self.ledger.accept(image_id)
+        self._bad_ids.discard(image_id)
 
     def reject(self, image: BadImage) -> None:
-        self.n_bad += 1
         if image.image_id >= 0:
+            if self.ledger.holds(image.image_id):
+                return
+            self._bad_ids.add(image.image_id)
             self.ledger.marks.set((image.image_id,), ImageStatus.WRITE_FAILED)
-        if len(self.bad) < MAX_SHOWN_PROBLEMS:
-            self.bad.append(f"image {image.image_id}: {image.text}")
+        else:
+            self._n_nameless += 1
+        if len(self._bad) < 2 * MAX_SHOWN_PROBLEMS:
+            self._bad.append((image.image_id, image.text))
 
     def take_back(self, image: BadImage) -> None:
         self.ledger.lose(image.image_id)
@@ -59,31 +82,40 @@ class Found:
         self.reject(image)
 
 
+class Unpublished(NamedTuple):
+    """A data file without its final name, in an open directory, and its journal there."""
+
+    directory: int
+    journal: str
+    images: FileImages
+
+
 class Rebuild:
-    """Reads the images of `files` (in order of the journals' names) and, on request, writes them."""
+    """Reads the images of `files` in this order and, on request, writes them."""
 
     def __init__(
         self,
         material: RunMaterial,
-        directory: int,
-        published: Sequence[FileFacts],
-        files: Sequence[tuple[str, FileImages]],
+        places: Sequence[RunPlace],
+        published: Sequence[StoredFile],
+        files: Sequence[Unpublished],
         untold: Sequence[int] = (),
     ) -> None:
-        """`directory`: open, that of the run. `published`: the files that stand. `files`: journal, images.
-        `untold`: indices of files that stand and of which nothing more is known."""
+        """`places`: the directory of the run, and that in which it went on, if there is one. `published`: the
+        files that stand. `untold`: indices of files that stand and of which nothing more is known."""
         self._material = material
-        self._directory = directory
+        self._places = places
         self._published = published
         self._files = files
         self._untold = untold
         self._analysis = _Analysis(material.plan, material.settings)
         self.found = Found(Ledger(material.plan.images_per_file))
-        for facts in published:
+        for facts in (stored.facts for stored in published):
             first = facts.file_index * material.plan.images_per_file
             for low, high in facts.rows:
                 for image_id in range(first + low, first + high + 1):
-                    self.found.ledger.accept(image_id)
+                    if not self.found.ledger.holds(image_id):  # in a part, and in what went on with it
+                        self.found.accept(image_id)
 
     def look(self) -> FinishRun:
         """Read and check everything; write nothing. Raises OSError."""
@@ -99,10 +131,18 @@ class Rebuild:
         settings = self._material.settings
         plan = replace(self._analysis.plan, overwrite=overwrite)
         writer = RunWriter(plan, plugins_for(plan), settings, lambda _: None)
-        directory = run_directory(self._directory, plan, settings)
+        directory, second = (*(run_directory(p, settings) for p in self._places), None)[:2]
+        assert directory is not None  # noqa: S101 there is at least one place
         try:
+            if second is not None:
+                second.is_second = True
             writer.resume(
-                directory, self._published, journal, self._untold, replace_manifest=replace_manifest
+                directory,
+                self._published,
+                journal,
+                self._untold,
+                second=second,
+                replace_manifest=replace_manifest,
             )
             figures = RunFigures(settings.analysis.min_spots_for_hit)
             for message in self._material.calibrations:
@@ -123,20 +163,22 @@ class Rebuild:
         finally:
             writer.abandon()
             directory.close()
+            if second is not None:
+                second.close()
 
     def _images(self) -> Iterator[WriteImage]:
         """The good ones, each once."""
         found = self.found
-        for journal_name, images in self._files:
-            with opened(self._directory, journal_name) as journal:
-                for order in images.images(self._directory, journal):
+        for directory, journal_name, images in self._files:
+            with opened(directory, journal_name) as journal:
+                for order in images.images(directory, journal):
                     if isinstance(order, BadImage):
                         found.reject(order)
                         continue
                     image_id = order.image.image_id
                     if found.ledger.holds(image_id) or found.ledger.is_full(order.file_index):
                         continue
-                    found.ledger.accept(image_id)
+                    found.accept(image_id)
                     found.n_images += 1
                     yield order
 
@@ -177,12 +219,15 @@ class _Analysis:
             return image
 
 
-def run_directory(descriptor: int, plan: RunPlan, settings: Settings) -> RunDirectory:
-    """The open directory of the raw material, wherever it lies by now."""
-    itself = Path(f"/proc/self/fd/{descriptor}")
+def run_directory(place: RunPlace, settings: Settings) -> RunDirectory:
+    """The open directory of the raw material, wherever it lies by now. Raises OSError."""
+    itself = Path(f"/proc/self/fd/{place.descriptor}")
     with contextlib.closing(Walk(itself)) as walk:
         whereabouts = Whereabouts(itself, (), walk)
-    return RunDirectory(os.dup(descriptor), plan.directory, whereabouts, ownership=_ownership(settings))
+    parts = tuple(part for part in place.shown.split("/") if part)
+    return RunDirectory(
+        os.dup(place.descriptor), parts, whereabouts, FilesRoot(place.top), _ownership(settings)
+    )
 
 
 def _ownership(settings: Settings) -> Ownership:

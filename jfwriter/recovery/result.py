@@ -41,17 +41,21 @@ class RunResult:
     """Images of the journal that cannot be taken."""
     missing: tuple[tuple[int, int], ...] = ()
     files: tuple[str, ...] = ()
-    """Final names, relative to the directory of the journal; those that stood there before included."""
+    """Final names, relative to the directory of the journal (of a run that went on in another one: to that
+    in which it was begun), in the other directory absolute; those that stood there before included."""
     problems: tuple[str, ...] = ()
     raw_material: tuple[str, ...] = ()
-    """What stays beside the files, by name; removed on request."""
+    """What stays beside the files, by name, in the other directory absolute; removed on request."""
     removed: bool = False
     went_on_in: str = ""
-    """Directory in which the run went on after a failure of its storage; what is there is not recovered."""
+    """Directory in which the run went on after a failure of its storage, where it had no journal; what is
+    there is not recovered."""
+    lacks: str = ""
+    """The half of the run that is not at hand, in words."""
 
     @property
     def is_good(self) -> bool:
-        return self.state is not State.FAILED and not self.n_lost and not self.went_on_in
+        return self.state is not State.FAILED and not self.n_lost and not self.went_on_in and not self.lacks
 
     def line(self) -> str:
         """One line, printable whatever the names are."""
@@ -63,6 +67,8 @@ class RunResult:
         if self.went_on_in:
             where = self.went_on_in if self.went_on_in.isprintable() else ascii(self.went_on_in)
             text += f"; it went on in {where:.200}, which is not recovered"
+        if self.lacks and self.state is not State.FAILED:
+            text += f"; without {self.lacks:.300}"
         return f"{text.partition(';')[0]}; raw material removed" if self.removed else text
 
     def _text(self) -> str:

@@ -20,6 +20,7 @@ from jfwriter.validation.findings import Check, Report
 
 MAX_SOURCES = 100_000
 NOT_THERE = "it is not there"
+LEADS_OUT = "it is a symbolic link that leads out of the run's folder; name that with --also"
 
 _LINK = re.compile(r"data_(\d{6,9})")
 
@@ -121,11 +122,10 @@ def place_of(file: str, folders: Sequence[Path]) -> Path | str:
         try:
             if not path.exists():
                 continue
-            if path.resolve().parent not in {other.resolve() for other in folders}:
-                return "it is a symbolic link that leads out of the run's folder; name that with --also"
-            return path if path.is_file() else "it is not a regular file"
+            is_inside = path.resolve().parent in {other.resolve() for other in folders}
         except (OSError, ValueError) as error:
             return f"it cannot be looked at: {error}"
+        return path if is_inside else LEADS_OUT
     return NOT_THERE
 
 

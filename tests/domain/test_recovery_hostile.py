@@ -220,13 +220,13 @@ def test_a_file_without_the_journal_of_its_run_is_told(crashed: Path) -> None:
 
 
 def test_the_runs_that_a_root_knows_are_found_without_a_search(crashed: Path) -> None:
-    (path,) = waiting(crashed)
+    (path,) = waiting([crashed])
     assert path.startswith("sub/run.")
     registry.add(crashed, "0123456789abcdef", "../outside/run.journal")
     registry.add(crashed, "1123456789abcdef", "gone/run.journal")
     results = list(recover_known(crashed, Options(remove=True)))
     assert sorted(result.state for result in results) == [State.FAILED, State.FAILED, State.RECOVERED]
-    assert waiting(crashed) == []
+    assert waiting([crashed]) == []
     assert sorted(path.name for path in (crashed / "sub").iterdir()) == [
         "run_data_000001.h5", "run_data_000002.h5", "run_master.h5",
     ]  # fmt: skip

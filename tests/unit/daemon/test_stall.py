@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 import pytest_asyncio
 
 from jfwriter.daemon.parts import Parts
@@ -125,6 +127,7 @@ async def test_runs_that_wait_behind_are_given_up_and_each_is_told_of(stall: Sta
     stall.look(LIMIT_S)
     assert [told.run_name for told in stall.rig.told.notified] == ["series 1", "series 2"]
     assert stall.rig.session.state is State.DRAINING
+    assert stall.rig.session.snapshot().dropped == {"run_failed": 1}, "those of the third run"
     assert stall.rig.board.images_dropped == {"run_failed": 8 + 3 + 1}
     await stall.end()
     await eventually(lambda: stall.rig.disk.log.count("abandon") == 3)
@@ -141,3 +144,31 @@ async def test_a_thread_that_has_just_come_back_gives_nothing_up(stall: Stall) -
     await stall.end()
     assert stall.rig.writer.give_up("late") is None
     assert stall.rig.session.state is State.OPEN
+
+
+async def test_a_thread_that_comes_back_while_it_is_looked_at(stall: Stall) -> None:
+    """It waits for orders by the time that they would be taken from it."""
+    await stall.begin()
+    await stall.end()
+    progress = stall.rig.writer.progress
+    progress.current = (0.0, 0.0)  # as it was read before
+    stall.look(LIMIT_S)
+    progress.current = None
+    assert (stall.rig.session.state, stall.rig.session.obstacle) == (State.OPEN, "")
+    assert (stall.rig.board.images_dropped, stall.n_resumed) == ({}, 0)
+
+
+async def test_that_the_storage_answers_again_is_said_once(
+    stall: Stall, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "jfwriter.daemon.stall")
+    await stall.begin()
+    for after_s in (0.0, LIMIT_S, LIMIT_S + 1, LIMIT_S + 2):
+        stall.look(after_s)
+    await stall.end()
+    stall.look(0)
+    stall.look(1)
+    said = [record.getMessage() for record in caplog.records if record.name == "jfwriter.daemon.stall"]
+    assert [text.partition(";")[0] for text in said] == [
+        "the storage has not answered for 300 s (service.storage_give_up_s)", "the storage answers again",
+    ]  # fmt: skip

@@ -102,6 +102,14 @@ def finish(outcome: Outcome = Outcome.COMPLETE, n_images: int = 10) -> FinishRun
     return FinishRun(n_images=n_images, missing=(), end=None, outcome=outcome)
 
 
+def stuck(thread: Thread) -> None:
+    """In the first image of an open run."""
+    thread.disk.may_write.clear()
+    thread.put(OpenRun(plan()))
+    thread.put(write(0))
+    assert thread.disk.is_writing.wait(20)
+
+
 def test_orders_are_done_in_order(thread: Thread) -> None:
     thread.put(OpenRun(plan()))
     thread.put(WriteCalibration(messages.calibration()))
@@ -227,6 +235,65 @@ def test_an_abort_drops_what_waits_and_lets_go_of_the_files(thread: Thread) -> N
     assert "image 4" not in thread.disk.log
 
 
+def test_runs_that_wait_behind_an_abort_are_not_opened(thread: Thread) -> None:
+    """They are reported as failed all the same, and nobody waits for what was never computed."""
+    stuck(thread)
+    thread.put(finish())
+    never_ready = PendingRun(plan(2), Wishes(), Settings())
+    thread.writer.put(Job((OpenRun(plan(2)),), 0, time.monotonic(), never_ready))
+    image = PendingImage(never_ready, messages.image(0))
+    thread.writer.put(Job((write(0),), 0, time.monotonic(), image))
+    thread.put(finish())
+    thread.writer.abort()
+    thread.disk.may_write.set()
+    reports = [event.report for event in thread.wait() if isinstance(event, RunFinished)]
+    assert [(report.plan.serial, report.outcome) for report in reports] == [
+        (1, Outcome.FAILED), (2, Outcome.FAILED),
+    ]  # fmt: skip
+    assert "open scan2" not in thread.disk.log
+
+
+def test_a_stop_survives_that_the_orders_before_it_are_given_up(thread: Thread) -> None:
+    stuck(thread)
+    thread.put(write(1))
+    thread.put(finish())
+    thread.writer.stop()
+    given_up = thread.writer.give_up("stuck")
+    assert given_up is not None
+    assert [type(order) for order in given_up] == [WriteImage, FinishRun]
+    assert thread.budget.used_bytes == 10, "of the image in work"
+    thread.disk.may_write.set()
+    reports = [event.report for event in thread.wait() if isinstance(event, RunFinished)]
+    assert [(report.outcome, report.failure) for report in reports] == [(Outcome.FAILED, "no_answer")]
+    assert thread.budget.used_bytes == 0
+
+
+def test_what_was_given_up_may_be_given_up_again(thread: Thread) -> None:
+    """The storage answers once and sticks again: every image is counted once all the same."""
+    stuck(thread)
+    thread.put(write(1))
+    thread.put(finish())
+    thread.put(OpenRun(plan(2)))
+    thread.put(write(0))
+    thread.put(write(1))
+    thread.put(finish())
+    assert thread.writer.give_up("stuck") is not None
+    assert thread.writer.give_up("stuck again") is not None
+    thread.disk.may_write.set()
+    reports = [event.report for event in thread.end() if isinstance(event, RunFinished)]
+    assert [(report.failure, report.n_written, report.dropped) for report in reports] == [
+        ("no_answer", 1, {"run_failed": 1}), ("no_answer", 0, {"run_failed": 2}),
+    ]  # fmt: skip
+    assert [entry for entry in thread.disk.log if entry.startswith("image")] == ["image 0"]
+
+
+def test_files_that_cannot_be_let_go_do_not_keep_the_thread(thread: Thread) -> None:
+    thread.disk.raise_at["abandon"] = RuntimeError("a bug")
+    thread.put(OpenRun(plan()))
+    thread.put(write(0))
+    assert thread.end() == []
+
+
 def test_a_stop_in_an_open_run_lets_go_of_its_files(thread: Thread) -> None:
     thread.put(OpenRun(plan()))
     thread.put(write(0))
@@ -250,6 +317,21 @@ def test_a_frame_lives_until_its_image_is_written_and_no_longer(thread: Thread) 
     thread.disk.may_write.set()
     # The thread waits for its next order then, and must not hold the last one.
     thread.wait_until(lambda: alive() is None)
+
+
+def test_an_image_that_is_given_up_is_let_go_at_once(thread: Thread) -> None:
+    """Also one that waits for its analysis: its bytes are in the budget no more."""
+    stuck(thread)
+    frame = Frame(24)
+    alive = weakref.ref(frame)
+    payload = Payload(memoryview(frame).toreadonly(), Codec.NONE, np.dtype("<u2"), (3, 4))
+    image = messages.image(1, channels={"default": payload})
+    pending = PendingImage(PendingRun(plan(), Wishes(), Settings()), image)
+    thread.writer.put(Job((WriteImage(0, 1, image),), 0, time.monotonic(), pending))
+    del frame, payload, image, pending
+    assert alive() is not None
+    assert thread.writer.give_up("stuck") is not None
+    assert alive() is None
 
 
 def test_what_is_in_work_can_be_seen(thread: Thread) -> None:

@@ -25,6 +25,7 @@ from jfwriter.session.planning import make_plan
 from jfwriter.settings import Settings
 from tests.support import messages
 from tests.support.mounts import tmpfs
+from tests.support.second_root import images_through
 from tests.support.writer_run import Run
 
 SIZE = 64
@@ -79,15 +80,6 @@ def written(run: Run, n_images: int = N_IMAGES) -> RunReport:
     write(run, range(n_images))
     report: RunReport = run.finish(n_images)
     return report
-
-
-def images_through(master: Path) -> Any:
-    """As a reader finds them: the virtual dataset, or the links one after another."""
-    with h5py.File(master) as file:
-        data = file["/entry/data"]
-        if "data" in data:
-            return data["data"][()]
-        return np.concatenate([data[name][()] for name in sorted(data) if name.startswith("data_")])
 
 
 def names(root: Path) -> list[str]:

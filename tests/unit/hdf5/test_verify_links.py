@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jfwriter.errors import StorageError
-from jfwriter.hdf5 import master_file, publish_master, virtual_datasets
+from jfwriter.hdf5 import master_file, publish_master, verify, virtual_datasets
 from jfwriter.hdf5.master_links import check_links
 from jfwriter.hdf5.run_master import RunMaster
 from jfwriter.session.orders import Outcome
@@ -47,6 +47,41 @@ def test_links_to_all_files_of_the_run(tmp_path: Path) -> None:
     (tmp_path / "d39.h5").unlink()
     with pytest.raises(StorageError, match=r"cannot read m\.h5 back"):
         check_links(path, "m.h5", dict.fromkeys(names, 4), 40)
+
+
+def test_a_file_that_is_exchanged_while_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = linked(tmp_path, ["d.h5"])
+    (tmp_path / "other").mkdir()
+    other = linked(tmp_path / "other", ["d.h5"])
+    real = verify.hdf5_file.open_to_read
+
+    def exchanged(path: str) -> h5py.File:
+        Path(other).replace(path)
+        return real(path)
+
+    with verify.opened(path) as file:
+        assert "entry" in file
+    monkeypatch.setattr(verify.hdf5_file, "open_to_read", exchanged)
+    with pytest.raises(OSError, match="it was exchanged"), verify.opened(path):
+        pass
+
+
+def test_a_master_that_cannot_be_read_back_is_a_fault_of_the_storage(tmp_path: Path) -> None:
+    path = linked(tmp_path, ["d.h5"])
+    for text in ("m.h5", "no HDF5"):
+        with pytest.raises(StorageError, match=r"cannot read m\.h5 back"):
+            verify.check_master(path, "m.h5", 4, has_images=False)
+        Path(path).write_text(text)
+
+
+def test_reading_back_leaves_nothing_open(tmp_path: Path) -> None:
+    path = linked(tmp_path, ["d.h5"])
+    n_before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 a path object would hold one more
+    with verify.opened(path):
+        pass
+    with pytest.raises(ZeroDivisionError), verify.opened(path):
+        raise ZeroDivisionError
+    assert len(os.listdir("/proc/self/fd")) == n_before  # noqa: PTH208
 
 
 @pytest.mark.parametrize("file_format", [1, 2])

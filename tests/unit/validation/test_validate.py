@@ -300,6 +300,53 @@ def test_links_that_lead_out_are_not_followed(folder: Path, name: str) -> None:
     assert any("files outside the run's folder are not opened" in line for line in problems(folder))
 
 
+def test_links_beside_the_images_are_not_followed_either(folder: Path, tmp_path: Path) -> None:
+    """What they lead to would have too few rows."""
+    with h5py.File(tmp_path / "outside.h5", "w") as file:
+        file["/x"] = np.zeros(3)
+    for path in {master(folder), second(folder)}:
+        with h5py.File(path, "r+") as file:
+            group = file.require_group("/entry/MX")
+            group["outside"] = h5py.ExternalLink(str(tmp_path / "outside.h5"), "/x")
+            group["nowhere"] = h5py.SoftLink("/not/there")
+    assert problems(folder, deep=False) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([(0, 4, "1"), (5, 9, "2")], "images 4 to 4 are mapped from no file"),
+        (
+            [(0, 4, "1"), (3, 7, "2"), (7, 10, "3")],
+            "images 3 to 3 are mapped twice, last from run_data_000002.h5",
+        ),
+        ([(0, 4, "1"), (4, 8, "2")], "its virtual dataset has 10 images, its sources reach to 8"),
+        ([(0, 4, "1"), (4, 8, "HERE/2")], "files outside the run's folder are not opened"),
+        ([(0, 4, "1"), (4, 8, "x" * 300)], "it cannot be looked at: "),
+    ],
+)
+def test_a_virtual_dataset_that_maps_otherwise(
+    vds: Path, parts: list[tuple[int, int, str]], expected: str
+) -> None:
+    with h5py.File(master(vds), "r+") as file:
+        shape, dtype = file[DATA].shape, file[DATA].dtype
+        del file[DATA]
+        layout = h5py.VirtualLayout(shape, dtype)
+        for first, stop, name in parts:
+            folder = f"{vds}/" if name.startswith("HERE/") else ""
+            source = f"{folder}run_data_00000{name.removeprefix('HERE/')}.h5"
+            layout[first:stop] = h5py.VirtualSource(source, DATA, (stop - first, *shape[1:]))
+        file.create_virtual_dataset(DATA, layout)
+    assert any(expected in line for line in problems(vds, deep=False))
+
+
+def test_a_pipe_in_place_of_a_file_holds_nobody_up(folder: Path) -> None:
+    path = second(folder)
+    path.unlink()
+    os.mkfifo(path)
+    assert any(f"{path.name}: is no regular file" in line for line in problems(folder))
+
+
 def test_virtual_datasets_that_lead_out_or_in_circles(folder: Path) -> None:
     with h5py.File(master(folder), "r+") as file:
         if not file[DATA].is_virtual if DATA in file else True:
