@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import h5py
 
@@ -11,8 +11,13 @@ from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, StoredAs
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.journal.file_journal import FileJournal
 from jfwriter.journal.interface import Journal
+from jfwriter.payload import Payload
 from jfwriter.session.orders import WriteImage
 from jfwriter.wire.messages import ImageMessage
+
+MOST_METADATA_BYTES = 1 << 16
+"""HDF5 allocates less than that for the index when one chunk is stored: where the file has grown by a larger
+chunk, it lies there."""
 
 
 class ImageJournal:
@@ -23,11 +28,11 @@ class ImageJournal:
 
     def __init__(self, journal: FileJournal, name: str) -> None:
         self._journal = journal
-        self._syncing = storage_faults(f"cannot sync {name}")
-        self._looking = storage_faults(f"cannot look at {name}")
+        self._name = name
         self._file: h5py.h5f.FileID | None = None
         self._end = 0
-        self._places: list[tuple[int | None, int]] = []
+        self._places: list[tuple[int, int]] = []
+        """(offset, size) of the chunks of the image in work; offset -1: it could not be told."""
 
     def follow(self, file: h5py.File) -> None:
         """The data file was made, and HDF5 has it open."""
@@ -43,18 +48,12 @@ class ImageJournal:
 
     def enter(self, order: WriteImage, images: Mapping[str, ImageDataset]) -> None:
         """All chunks of the image are written. `images`: the datasets of the file, in storage order."""
-        places = self._all_places(order.row, images)
-        image = order.image
-        payloads = [image.channels[name] for name in images]
-        with self._syncing:
-            self._journal.enter(image, order.row, payloads, places)
+        channels = order.image.channels
+        self._enter(order.image, order.row, images, [channels[name] for name in images])
 
     def enter_copy(self, image_id: int, row: int, images: Mapping[str, ImageDataset]) -> None:
         """The same of chunks that were copied from another file: the rest of the message is not known."""
-        unknown = ImageMessage(series_id=0, image_id=image_id, channels={})
-        places = self._all_places(row, images)
-        with self._syncing:
-            self._journal.enter(unknown, row, (), places)
+        self._enter(ImageMessage(series_id=0, image_id=image_id, channels={}), row, images, ())
 
     def knows(self, n_images: int) -> None:
         """So many of the images that are copied were counted as synced before."""
@@ -62,25 +61,33 @@ class ImageJournal:
 
     def settle(self) -> None:
         """Bring the closed file to the disk."""
-        with self._syncing:
+        with storage_faults(f"cannot sync {self._name}"):
             self._journal.settle()
 
     def check(self) -> None:
         """See that no sync has failed so far."""
-        with self._syncing:
+        with storage_faults(f"cannot sync {self._name}"):
             self._journal.check()
 
-    def _all_places(self, row: int, images: Mapping[str, ImageDataset]) -> list[tuple[int, int]]:
-        return [
-            (dataset.place(row) if place is None else place, n_bytes)
-            for dataset, (place, n_bytes) in zip(images.values(), self._places, strict=True)
-        ]
+    def _enter(
+        self, image: ImageMessage, row: int, images: Mapping[str, ImageDataset], payloads: Sequence[Payload]
+    ) -> None:
+        if self._journal.failure is not None:
+            self.check()
+        for number, dataset in enumerate(images.values()):
+            place, n_bytes = self._places[number]
+            if place < 0:
+                self._places[number] = dataset.place(row), n_bytes
+        self._journal.enter(image, row, payloads, self._places)
 
     def _stored(self, data: memoryview | bytes) -> None:
         assert self._file is not None  # noqa: S101 `follow` comes first
-        with self._looking:
-            before, self._end = self._end, self._file.get_filesize()
-            self._places.append((self._journal.place_of(data, before, self._end), len(data)))
+        n_bytes = len(data)
+        place, self._end = self._end, self._file.get_filesize()
+        if self._end - place != n_bytes or n_bytes <= MOST_METADATA_BYTES:
+            with storage_faults(f"cannot look at {self._name}"):
+                place = self._journal.place_of(data)
+        self._places.append((place, n_bytes))
 
 
 def open_journal(

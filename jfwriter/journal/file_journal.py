@@ -20,8 +20,6 @@ SUFFIX = ".journal"
 """Follows the temporary name of the data file."""
 
 _COMPARED_BYTES = 64
-_MOST_METADATA_BYTES = 1 << 16
-"""HDF5 allocates less than that for the index when one chunk is stored."""
 
 
 class FileJournal:
@@ -74,25 +72,19 @@ class FileJournal:
         """Why images are not entered any more; empty while they are."""
         return self._output.problem
 
-    def place_of(self, data: bytes | memoryview, before: int, end: int) -> int | None:
-        """Where the chunk `data` lies that HDF5 has just written; None if it cannot be told.
+    def place_of(self, data: bytes | memoryview) -> int:
+        """Where the chunk `data` lies that HDF5 has just written; -1 if it cannot be told.
 
-        `before` and `end`: of what HDF5 had allocated before and after. It puts a chunk at the end, at most
-        with some metadata around it that is not written yet; asking it for the place takes a walk over all
-        chunks. Raises OSError.
+        HDF5 puts a chunk at the end of the file, at most with some metadata before it; asking it for the
+        place takes a walk over all chunks. Raises OSError.
         """
-        if end - before == len(data) > _MOST_METADATA_BYTES:
-            return before
-        written_to = os.fstat(self._data).st_size
-        place = written_to - len(data)
-        return place if place >= 0 and self._is_at(place, data) else None
+        place = os.fstat(self._data).st_size - len(data)
+        return place if place >= 0 and self._is_at(place, data) else -1
 
     def enter(
         self, image: ImageMessage, row: int, payloads: Sequence[Payload], places: Sequence[tuple[int, int]]
     ) -> None:
-        """An image is in the data file; arguments as of `packed`. Raises OSError as `check`."""
-        if self.failure is not None:
-            self.check()
+        """An image is in the data file; arguments as of `packed`. Look at `failure` before."""
         self._output.append(Kind.IMAGE, *packed(image, row, payloads, places))
         self._n_entered += 1
 

@@ -24,7 +24,7 @@ def test_only_those_that_no_writer_holds(tmp_path: Path) -> None:
     )
     assert daemon.writer is not None
     shutil.copytree(living, crashed)
-    assert waiting(living) == []
-    (offered,) = waiting(crashed)
+    assert waiting([living]) == []
+    (offered,) = waiting([crashed])
     assert offered.startswith("sub/run.")
     daemon.writer.abandon()

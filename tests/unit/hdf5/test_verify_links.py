@@ -66,6 +66,24 @@ def test_a_file_that_is_exchanged_while_it_is_opened(tmp_path: Path, monkeypatch
         pass
 
 
+def test_a_master_that_cannot_be_read_back_is_a_fault_of_the_storage(tmp_path: Path) -> None:
+    path = linked(tmp_path, ["d.h5"])
+    for text in ("m.h5", "no HDF5"):
+        with pytest.raises(StorageError, match=r"cannot read m\.h5 back"):
+            verify.check_master(path, "m.h5", 4, has_images=False)
+        Path(path).write_text(text)
+
+
+def test_reading_back_leaves_nothing_open(tmp_path: Path) -> None:
+    path = linked(tmp_path, ["d.h5"])
+    n_before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 a path object would hold one more
+    with verify.opened(path):
+        pass
+    with pytest.raises(ZeroDivisionError), verify.opened(path):
+        raise ZeroDivisionError
+    assert len(os.listdir("/proc/self/fd")) == n_before  # noqa: PTH208
+
+
 @pytest.mark.parametrize("file_format", [1, 2])
 def test_a_wrong_name_in_the_master_fails_the_run(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, file_format: int

@@ -96,3 +96,13 @@ def test_a_lie_about_sizes_allocates_nothing():
     finally:
         tracemalloc.stop()
     assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("head", [0x9B, 0xBB], ids=["array", "map"])
+@pytest.mark.parametrize("count", [4, 1 << 62, (1 << 62) + 1, (1 << 63) - 1])
+def test_a_count_beyond_the_message_is_refused_where_it_stands(head, count):
+    """Twice the larger ones, for keys and values, are no 64-bit integers any more."""
+    data = bytes([head]) + count.to_bytes(8, "big") + b"\x61a"
+    with pytest.raises(ProtocolError, match="byte 0 of") as caught:
+        decode(data, LIMITS)
+    assert caught.value.reason == "truncated"
