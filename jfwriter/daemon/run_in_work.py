@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -44,7 +44,9 @@ class RunFiles(Protocol):
     @property
     def synced(self) -> SyncCount: ...
     def open(self) -> None: ...
-    def write_image(self, order: WriteImage) -> int: ...
+    def write_images(
+        self, orders: Iterable[WriteImage]
+    ) -> Iterator[tuple[WriteImage, int | PayloadError]]: ...
     def compare(self, order: CompareImage) -> Likeness: ...
     def write_calibration(self, message: CalibrationMessage) -> None: ...
     def close_file(self, file_index: int) -> None: ...
@@ -71,8 +73,13 @@ class Progress:
     figures: RunFigures | None = None
     """Of the latest run."""
     current: tuple[float, float] | None = None
-    """Monotonic times at which the message in work arrived, and its work began or a file of it was closed;
-    None: nothing to do."""
+    """Monotonic times at which the first message in work arrived, and the last sign of life: work on an image
+    began, or a file was closed. None: nothing to do."""
+
+    def is_alive(self) -> None:
+        """A sign of life."""
+        if self.current is not None:
+            self.current = (self.current[0], time.monotonic())
 
 
 class RunInWork:
@@ -112,14 +119,36 @@ class RunInWork:
         except FailRun as error:
             self._fail(error)
 
-    def do(self, order: WriteImage | CompareImage | WriteCalibration | CloseFile) -> None:
+    def write(self, orders: Iterable[WriteImage]) -> None:
+        """Store images that came one after another; each is asked for when the one before is in its file."""
         if self._error is not None:
-            self._skip(order)
+            for order in orders:
+                self._skipped.add(order.image.image_id)
+                self._post(ImageSkipped(self._plan.serial))
+            return
+        n_in_work = 0
+
+        def taken() -> Iterator[WriteImage]:
+            nonlocal n_in_work
+            for order in orders:
+                n_in_work += 1
+                self._progress.is_alive()
+                yield order
+
+        try:
+            for order, stored in self._files.write_images(taken()):
+                self._told(order, stored)
+                n_in_work -= 1
+        except FailRun as error:
+            self._fail(error)
+            for _ in range(n_in_work):
+                self._post(ImageSkipped(self._plan.serial))
+
+    def do(self, order: CompareImage | WriteCalibration | CloseFile) -> None:
+        if self._error is not None:
             return
         try:
-            if isinstance(order, WriteImage):
-                self._write_image(order)
-            elif isinstance(order, CompareImage):
+            if isinstance(order, CompareImage):
                 self._compare(order)
             elif isinstance(order, WriteCalibration):
                 self._files.write_calibration(order.message)
@@ -127,8 +156,6 @@ class RunInWork:
                 self._files.close_file(order.file_index)
         except FailRun as error:
             self._fail(error)
-            if isinstance(order, WriteImage):
-                self._post(ImageSkipped(self._plan.serial))
 
     def finish(self, order: FinishRun) -> None:
         order = with_losses(order, self._skipped, DropReason.RUN_FAILED)
@@ -160,21 +187,15 @@ class RunInWork:
         """Let go of the files as they are; what is not published stays under its temporary name."""
         self._files.abandon()
 
-    def _skip(self, order: WriteImage | CompareImage | WriteCalibration | CloseFile) -> None:
-        if isinstance(order, WriteImage):
-            self._skipped.add(order.image.image_id)
-            self._post(ImageSkipped(self._plan.serial))
-
-    def _write_image(self, order: WriteImage) -> None:
-        try:
-            n_bytes = self._files.write_image(order)
-        except PayloadError as error:
-            self._post(ImageLost(self._plan.serial, order.image.image_id, error.reason, str(error)))
+    def _told(self, order: WriteImage, stored: int | PayloadError) -> None:
+        image = order.image
+        if isinstance(stored, PayloadError):
+            self._post(ImageLost(self._plan.serial, image.image_id, stored.reason, str(stored)))
             return
-        self._figures.add(order.image)
+        self._figures.add(image)
         self._progress.n_written += 1
         self._progress.total_written += 1
-        self._progress.total_bytes += n_bytes
+        self._progress.total_bytes += stored
 
     def _compare(self, order: CompareImage) -> None:
         likeness = self._files.compare(order)
@@ -205,9 +226,7 @@ def _file_listener(
     """Does not hold the run in work, whose files hold it: no circle that waits for the garbage collector."""
 
     def closed(file: ClosedFile) -> None:
-        current = progress.current
-        if current is not None:  # a file on disk is a sign of life; many may be closed for one message
-            progress.current = (current[0], time.monotonic())
+        progress.is_alive()  # many files may be closed for one message
         post(FileClosed(plan, file))
 
     return closed

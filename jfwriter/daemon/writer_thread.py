@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from jfwriter.analysis.figures import RunFigures
@@ -22,7 +22,9 @@ from jfwriter.daemon.jobs import GiveUpRun, Job, SkipImage, WriterOrder, without
 from jfwriter.daemon.run_in_work import MakeRunFiles, Progress, RunInWork
 from jfwriter.daemon.writer_events import WriterDied, WriterEnded, WriterEvent
 from jfwriter.errors import StorageError
+from jfwriter.hdf5.batch import MAX_BYTES, MAX_IMAGES
 from jfwriter.session.orders import FinishRun, OpenRun, WriteImage
+from jfwriter.session.plan import RunPlan
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class WriterThread:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._taking = threading.Lock()
         """Held while the thread waits for a job: free means that it is at work."""
+        self._ahead: list[Job | None] = []
+        """At most one job, taken and found to be no image that can be stored with those before."""
         self._events: deque[WriterEvent] = deque()
         self._aborted = False
         self._run: RunInWork | None = None
@@ -128,30 +132,63 @@ class WriterThread:
                 _log.exception("the files of the run could not be let go")
 
     def _do_next(self) -> bool:
-        """One job. A method of its own, so that nothing keeps its frame while the thread waits."""
-        with self._taking:
-            job = self._jobs.get()
+        """The next job. A method of its own, so that nothing keeps its frame while the thread waits."""
+        if self._ahead:
+            job = self._ahead.pop()
+        else:
+            with self._taking:
+                job = self._jobs.get()
         if job is None:
             return False
         self.progress.current = (job.arrived_at, time.monotonic())
-        for order in job.orders:
-            self._do(order, job.analysis)
+        jobs = [job]
+        if _image_of(job) is not None and self._run is not None:
+            if self._aborted:
+                self._run.give_up()
+            self._run.write(self._images(jobs))
+        else:
+            for order in job.orders:
+                self._do(order, job.analysis)
         self.progress.current = None
-        self._budget.free(job.charged_bytes)
+        self._budget.free(sum(job.charged_bytes for job in jobs))
         return True
+
+    def _images(self, jobs: list[Job]) -> Iterator[WriteImage]:
+        """The image of the one job in `jobs`, and those that wait behind it, as far as they may be stored
+        together; their jobs are added to `jobs`. Whatever else comes waits in `_ahead`."""
+        job, n_bytes = jobs[0], 0
+        while (image := _image_of(job)) is not None:
+            yield image
+            n_bytes += job.charged_bytes
+            if len(jobs) == MAX_IMAGES or n_bytes >= MAX_BYTES or self._aborted:
+                return
+            try:
+                with self._taking:
+                    following = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            if following is None or _image_of(following) is None:
+                self._ahead.append(following)
+                return
+            job = following
+            jobs.append(job)
+
+    def _open(self, plan: RunPlan, analysis: Pending | None) -> None:
+        pending = analysis if isinstance(analysis, PendingRun) else None
+        self.progress.figures = figures = RunFigures(self._min_spots_for_hit)
+        if pending is not None and not self._aborted:
+            plan = pending.plan()
+        self._run = RunInWork(
+            plan, self._make_files, self._post, self.progress, figures=figures, pending=pending
+        )
+        if self._aborted:
+            self._run.give_up()
+        else:
+            self._run.open()
 
     def _do(self, order: WriterOrder, analysis: Pending | None) -> None:
         if isinstance(order, OpenRun):
-            pending = analysis if isinstance(analysis, PendingRun) else None
-            self.progress.figures = figures = RunFigures(self._min_spots_for_hit)
-            plan = order.plan if pending is None or self._aborted else pending.plan()
-            self._run = RunInWork(
-                plan, self._make_files, self._post, self.progress, figures=figures, pending=pending
-            )
-            if self._aborted:
-                self._run.give_up()
-            else:
-                self._run.open()
+            self._open(order.plan, analysis)
             return
         if self._run is None and isinstance(order, GiveUpRun):
             return  # the run was finished by the job that took so long
@@ -166,7 +203,17 @@ class WriterThread:
         elif isinstance(order, FinishRun):
             self._run.finish(order)
             self._run = None
-        elif isinstance(order, WriteImage) and isinstance(analysis, PendingImage) and not self._aborted:
-            self._run.do(replace(order, image=analysis.image()))
+        elif isinstance(order, WriteImage):
+            if isinstance(analysis, PendingImage) and not self._aborted:
+                order = replace(order, image=analysis.image())
+            self._run.write((order,))
         else:
             self._run.do(order)
+
+
+def _image_of(job: Job) -> WriteImage | None:
+    """The image of a job that is nothing else, and that nobody is at work on."""
+    if len(job.orders) != 1 or job.analysis is not None:
+        return None
+    order = job.orders[0]
+    return order if isinstance(order, WriteImage) else None

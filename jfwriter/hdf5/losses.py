@@ -50,7 +50,7 @@ class Losses:
     n_rejected: int = 0
     """How often an image could not be stored although the run goes on."""
     failed_with: set[int] = field(default_factory=set)
-    """The image at which the run failed."""
+    """The image at which the run failed, and those that were to be stored together with it."""
     abandoned: set[int] = field(default_factory=set)
     """Images in files that were not published."""
     published: list[ClosedFile] = field(default_factory=list)

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from jfwriter.errors import PayloadError, RunRefused, StorageError
+from jfwriter.hdf5.batch import Stored, write_batch
 from jfwriter.hdf5.calibrations import Calibrations
 from jfwriter.hdf5.data_file import DataFile, FileParts, FilledRows
 from jfwriter.hdf5.data_files import LATE, DataFiles
@@ -134,26 +136,28 @@ class RunWriter:
         raw_codec = Codec(self._settings.files.compress_raw_images)
         return DataFiles(parts, raw_codec, self._file_listener())
 
-    def write_image(self, order: WriteImage) -> int:
-        """Store an image, whose framing was checked, and its quantities; returns the payload bytes stored.
+    def write_images(self, orders: Iterable[WriteImage]) -> Iterator[tuple[WriteImage, Stored]]:
+        """Store images, whose framing was checked, and their quantities; yields what came of each.
 
-        No reference to the image is kept. Raises PayloadError if this image cannot be stored, StorageError
-        if the run cannot go on.
+        An order is asked for when the pixels of the one before are in the file. No reference to an image is
+        kept. Raises StorageError if the run cannot go on: orders that were not yielded are not carried out
+        then, and those among them that had been asked for are counted as lost.
         """
-        if self._files is None:
-            self._account.n_counted += 1
-            return 0
-        while True:
-            try:
-                return self._store(self._files, order)
-            except PayloadError as error:
-                self._account.losses.reject(order.image.image_id, late=error.reason == LATE)
-                raise
-            except StorageError as error:
-                failure = StorageError(error.reason, str(error))
-            if not self._go_on_after(failure, order):
-                self._account.losses.failed_with.add(order.image.image_id)
-                raise failure
+        files = self._files
+        if files is None:
+            for order in orders:
+                self._account.n_counted += 1
+                yield order, 0
+            return
+        store, keep = partial(self._store, files), partial(self._keep, files)
+        yield from write_batch(orders, store, keep, self._go_on_with)
+
+    def write_image(self, order: WriteImage) -> int:
+        """`write_images` of one; returns the payload bytes stored. Raises PayloadError."""
+        ((_, stored),) = self.write_images((order,))
+        if isinstance(stored, PayloadError):
+            raise stored
+        return stored
 
     def compare(self, order: CompareImage) -> Likeness:
         """How an image that came again compares with the one that was stored. Raises nothing."""
@@ -253,11 +257,18 @@ class RunWriter:
             return places_of(self._storage, self._plan)
         return [] if self._roots is None else self._roots.places()
 
-    def _go_on_after(self, failure: StorageError, order: WriteImage | None = None) -> bool:
-        """Go on in the second root directory, if there is one; else the run has failed. `order`: the image
-        that could not be written."""
-        if order is not None and self._files is not None:
-            self._files.forget(order)
+    def _go_on_with(self, failure: StorageError, orders: Sequence[WriteImage]) -> None:
+        """Go on in the second root directory with `orders`, of which some may be in the files with a part.
+        Raises `failure` if the run has failed."""
+        for order in orders:
+            if self._files is not None:
+                self._files.forget(order)
+        if not self._go_on_after(failure):
+            self._account.losses.failed_with.update(order.image.image_id for order in orders)
+            raise failure
+
+    def _go_on_after(self, failure: StorageError) -> bool:
+        """Go on in the second root directory, if there is one; else the run has failed."""
         second = None if self._roots is None else self._roots.after(failure)
         if second is None or self._files is None:
             self._account.failure = failure
@@ -292,16 +303,22 @@ class RunWriter:
         return closed
 
     def _store(self, files: DataFiles, order: WriteImage) -> int:
+        try:
+            return files.for_image(order).write(order.row, order.image.channels)
+        except PayloadError as error:
+            self._account.losses.reject(order.image.image_id, late=error.reason == LATE)
+            raise
+
+    def _keep(self, files: DataFiles, order: WriteImage) -> None:
+        """What goes beside the pixels, which are in the file."""
         image = order.image
         file = files.for_image(order)
-        n_bytes = file.write(order.row, image.channels)
         file.enter(order)
         self._account.losses.lost.discard(image.image_id)
         self._account.n_seen = max(self._account.n_seen, image.image_id + 1)
         if image.original_image_id is not None and self._plan.write_master:
             self._master.original_numbers.add(image.image_id, image.original_image_id)
         file.append_rows(order.row, self._plugins.rows(image))
-        return n_bytes
 
     def _finish_files(self, files: DataFiles, order: FinishRun) -> None:
         n_images = self._account.n_images(order)

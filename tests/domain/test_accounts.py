@@ -41,13 +41,10 @@ class Faulty(RunWriter):
         if self.fault == "open":
             raise StorageError("no_space", "full")
 
-    def write_image(self, order: WriteImage) -> int:
+    def _store(self, files: Any, order: WriteImage) -> int:
         if order.image.image_id == self.at and self.fault == "lost":
             broken = messages.image(self.at, channels={"default": packed(pixels(0).astype("u4"))})
-            return super().write_image(WriteImage(order.file_index, order.row, broken))
-        return super().write_image(order)
-
-    def _store(self, files: Any, order: WriteImage) -> int:
+            return super()._store(files, WriteImage(order.file_index, order.row, broken))
         if order.image.image_id == self.at and self.fault == "failed":
             raise StorageError("no_space", "full")
         return super()._store(files, order)

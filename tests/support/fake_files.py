@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from jfwriter.errors import FailRun, PayloadError
@@ -27,6 +27,8 @@ class Disk:
     """What all fake runs have done, and what they shall do wrong."""
 
     log: list[str] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    """How many images were to be written together."""
     raise_at: dict[str, Exception] = field(default_factory=dict)
     """Entry of the log (e.g. "image 3") -> what is raised instead."""
     may_write: threading.Event = field(default_factory=threading.Event)
@@ -61,20 +63,25 @@ class FakeFiles:
     def open(self) -> None:
         self._disk.do(f"open {self._plan.prefix}")
 
-    def write_image(self, order: WriteImage) -> int:
-        self._disk.is_writing.set()
-        self._disk.may_write.wait()
-        image_id = order.image.image_id
-        try:
-            self._disk.do(f"image {image_id}")
-        except FailRun:
-            self._failed.append(image_id)
-            raise
-        except PayloadError:
-            self._lost.append(image_id)
-            raise
-        self._n_written += 1
-        return 100
+    def write_images(self, orders: Iterable[WriteImage]) -> Iterator[tuple[WriteImage, int | PayloadError]]:
+        n_together = 0
+        for order in orders:
+            n_together += 1
+            self._disk.is_writing.set()
+            self._disk.may_write.wait()
+            stored: int | PayloadError = 100
+            try:
+                self._disk.do(f"image {order.image.image_id}")
+            except FailRun:
+                self._failed.append(order.image.image_id)
+                raise
+            except PayloadError as error:
+                self._lost.append(order.image.image_id)
+                stored = error
+            else:
+                self._n_written += 1
+            yield order, stored
+        self._disk.batches.append(n_together)
 
     def compare(self, order: CompareImage) -> Likeness:
         self._disk.do(f"compare {order.image.image_id}")

@@ -34,14 +34,14 @@ class Finder:
             sys.meta_path.remove(self)
             from jfwriter.hdf5.run_writer import RunWriter
 
-            real = RunWriter.write_image
+            real = RunWriter._store
 
-            def write_image(self, order):
+            def store(self, files, order):
                 if order.image.image_id == 1:
                     {}
-                return real(self, order)
+                return real(self, files, order)
 
-            RunWriter.write_image = write_image
+            RunWriter._store = store
         return None
 
 
