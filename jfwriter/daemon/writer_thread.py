@@ -53,7 +53,8 @@ class WriterThread:
         self._taking = threading.Lock()
         """Held while the thread waits for a job: free means that it is at work."""
         self._ahead: list[Job | None] = []
-        """At most one job, taken and found to be no image that can be stored with those before."""
+        """At most one job, taken and found to be no image that can be stored with those before. Changed under
+        `_taking`."""
         self._events: deque[WriterEvent] = deque()
         self._aborted = False
         self._run: RunInWork | None = None
@@ -84,7 +85,8 @@ class WriterThread:
         if not self._taking.acquire(blocking=False):
             return None
         try:
-            waiting: list[Job | None] = []
+            waiting: list[Job | None] = [*self._ahead]
+            self._ahead.clear()
             with contextlib.suppress(queue.Empty):
                 while True:
                     waiting.append(self._jobs.get_nowait())
@@ -133,11 +135,8 @@ class WriterThread:
 
     def _do_next(self) -> bool:
         """The next job. A method of its own, so that nothing keeps its frame while the thread waits."""
-        if self._ahead:
-            job = self._ahead.pop()
-        else:
-            with self._taking:
-                job = self._jobs.get()
+        with self._taking:
+            job = self._ahead.pop() if self._ahead else self._jobs.get()
         if job is None:
             return False
         self.progress.current = (job.arrived_at, time.monotonic())
@@ -162,14 +161,14 @@ class WriterThread:
             n_bytes += job.charged_bytes
             if len(jobs) == MAX_IMAGES or n_bytes >= MAX_BYTES or self._aborted:
                 return
-            try:
-                with self._taking:
+            with self._taking:
+                try:
                     following = self._jobs.get_nowait()
-            except queue.Empty:
-                return
-            if following is None or _image_of(following) is None:
-                self._ahead.append(following)
-                return
+                except queue.Empty:
+                    return
+                if following is None or _image_of(following) is None:
+                    self._ahead.append(following)
+                    return
             job = following
             jobs.append(job)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ class Run:
 
     def write_image(self, image: ImageMessage) -> int:
         return self.writer.write_image(WriteImage(*self.plan.place(image.image_id), image))
+
+    def write_together(self, images: Iterable[ImageMessage]) -> None:
+        orders = [WriteImage(*self.plan.place(image.image_id), image) for image in images]
+        assert [order for order, _ in self.writer.write_images(iter(orders))] == orders
 
     def finish(self, n_images: int = 0, **order: Any) -> Any:
         values: dict[str, Any] = {"missing": (), "end": None, "outcome": Outcome.COMPLETE} | order

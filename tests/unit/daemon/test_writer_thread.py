@@ -20,6 +20,7 @@ from jfwriter.daemon.jobs import Job, WriterOrder
 from jfwriter.daemon.writer_events import (
     FileClosed,
     ImageLost,
+    ImageSkipped,
     RunFailed,
     RunFinished,
     WriterDied,
@@ -28,6 +29,7 @@ from jfwriter.daemon.writer_events import (
 )
 from jfwriter.daemon.writer_thread import WriterThread
 from jfwriter.errors import PayloadError, RunRefused, StorageError
+from jfwriter.hdf5.batch import MAX_BYTES, MAX_IMAGES
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.orders import (
     CloseFile,
@@ -128,6 +130,89 @@ def test_orders_are_done_in_order(thread: Thread) -> None:
     progress = thread.writer.progress
     assert (progress.total_written, progress.total_bytes) == (4, 400)
     assert (progress.serial, progress.n_written) == (2, 0)
+
+
+def together(thread: Thread) -> list[int]:
+    """How many images were stored together each time."""
+    thread.end()
+    return thread.disk.batches
+
+
+def test_images_that_wait_are_stored_together_up_to_the_next_order(thread: Thread) -> None:
+    stuck(thread)
+    for i in (1, 2):
+        thread.put(write(i))
+    thread.put(write(3), CloseFile(0))
+    for i in (4, 5):
+        thread.put(write(i))
+    thread.put(finish())
+    thread.disk.may_write.set()
+    assert together(thread) == [3, 1, 2]
+    assert [entry for entry in thread.disk.log if "image" not in entry] == [
+        "open scan1",
+        "close 0",
+        "finish complete",
+    ]
+    assert thread.budget.used_bytes == 0
+
+
+def test_so_many_images_are_stored_together(thread: Thread) -> None:
+    stuck(thread)
+    for i in range(1, MAX_IMAGES + 3):
+        thread.put(write(i))
+    thread.put(finish())
+    thread.disk.may_write.set()
+    assert together(thread) == [MAX_IMAGES, 3]
+
+
+def test_so_many_bytes_are_stored_together(thread: Thread) -> None:
+    stuck(thread)
+    for i in range(1, 4):
+        thread.writer.put(Job((write(i),), MAX_BYTES // 2, time.monotonic()))
+    thread.put(finish())
+    thread.disk.may_write.set()
+    assert together(thread) == [3, 1]
+
+
+def test_an_image_that_comes_alone_waits_for_no_other(thread: Thread) -> None:
+    thread.put(OpenRun(plan()))
+    for i in range(3):
+        thread.put(write(i))
+        thread.wait_until(lambda: thread.writer.progress.n_written == i + 1)  # noqa: B023
+    thread.put(finish())
+    assert together(thread) == [1, 1, 1]
+
+
+def test_images_together_of_which_one_fails_the_run(thread: Thread) -> None:
+    """Those behind it were never asked for: they wait, and are skipped as those of a run that has failed."""
+    thread.disk.raise_at["image 2"] = StorageError("io_error", "bad disk")
+    stuck(thread)
+    for i in range(1, 6):
+        thread.put(write(i))
+    thread.put(finish())
+    thread.disk.may_write.set()
+    events = thread.end()
+    assert [type(event) for event in events].count(ImageSkipped) == 4
+    report = events[-1].report
+    assert (report.outcome, report.n_written) == (Outcome.FAILED, 2)
+    assert report.dropped == {"run_failed": 4}
+
+
+def test_what_was_taken_ahead_is_given_up_as_well(thread: Thread) -> None:
+    """The end of the run was taken from the queue to see whether it is an image."""
+    writer = thread.writer
+    stuck(thread)
+    thread.put(finish())
+    orders = writer._images([Job((write(0),), 10, 0.0)])
+    next(orders)
+    with pytest.raises(StopIteration):
+        next(orders)
+    assert len(writer._ahead) == 1
+    assert [type(order) for order in writer.give_up("no answer") or ()] == [FinishRun]
+    thread.disk.may_write.set()
+    *_, finished = thread.end()
+    assert isinstance(finished, RunFinished)
+    assert (finished.report.outcome, finished.report.failure) == (Outcome.FAILED, "no_answer")
 
 
 def test_an_image_that_cannot_be_stored_is_lost_alone(thread: Thread) -> None:

@@ -17,12 +17,14 @@ from jfwriter.errors import RunRefused, StorageError
 from jfwriter.hdf5.data_file import DataFile
 from jfwriter.hdf5.image_dataset import ImageDataset
 from jfwriter.hdf5.ownership import Ownership
+from jfwriter.hdf5.plugin_set import FilePlugins
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.storage import Storage
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.orders import Outcome, RunReport
 from jfwriter.session.planning import make_plan
 from jfwriter.settings import Settings
+from jfwriter.wire.messages import ImageMessage
 from tests.support import messages
 from tests.support.mounts import tmpfs
 from tests.support.second_root import images_through
@@ -66,18 +68,22 @@ def small(tmp_path: Path) -> Iterator[Roots]:
         yield Roots(first, tmp_path / "second")
 
 
-def write(run: Run, image_ids: range) -> None:
-    for image_id in image_ids:
-        data = memoryview(PIXELS[image_id].tobytes())
-        payload = Payload(data, Codec.NONE, np.dtype("<u2"), (SIZE, SIZE))
-        fields = {"channels": {"default": payload}, "saturated_pixel_count": image_id}
-        run.write_image(messages.image(image_id, **fields))
-        if run.plan.images_per_file and image_id % run.plan.images_per_file == run.plan.images_per_file - 1:
-            run.writer.close_file(image_id // run.plan.images_per_file)
+def message(image_id: int) -> ImageMessage:
+    data = memoryview(PIXELS[image_id].tobytes())
+    payload = Payload(data, Codec.NONE, np.dtype("<u2"), (SIZE, SIZE))
+    return messages.image(image_id, channels={"default": payload}, saturated_pixel_count=image_id)
 
 
-def written(run: Run, n_images: int = N_IMAGES) -> RunReport:
-    write(run, range(n_images))
+def write(run: Run, image_ids: range, n_together: int = 1) -> None:
+    for first in range(image_ids.start, image_ids.stop, n_together):
+        together = range(first, min(first + n_together, image_ids.stop))
+        run.write_together(map(message, together))
+        if run.plan.images_per_file and together.stop % run.plan.images_per_file == 0:
+            run.writer.close_file(together[-1] // run.plan.images_per_file)
+
+
+def written(run: Run, n_images: int = N_IMAGES, n_together: int = 1) -> RunReport:
+    write(run, range(n_images), n_together)
     report: RunReport = run.finish(n_images)
     return report
 
@@ -86,10 +92,35 @@ def names(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize("at", [0, 4, 9])
+def test_images_stored_together_of_which_one_cannot_be_kept(
+    roots: Roots, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """The pixels of all ten were in the file of the first root: from the one that failed on they are stored
+    anew."""
+    real = FilePlugins.append
+    failing = [at]
+
+    def append(self: FilePlugins, index: int, rows: Any) -> None:
+        if index in failing:
+            failing.clear()
+            raise StorageError("io_error", "a block of rows cannot be written")
+        real(self, index, rows)
+
+    monkeypatch.setattr(FilePlugins, "append", append)
+    report = written(roots.run(VDS), n_together=10)
+    assert (report.outcome, report.n_written) == (Outcome.COMPLETE, N_IMAGES)
+    (master,) = roots.masters()
+    np.testing.assert_array_equal(images_through(master), PIXELS)
+    with h5py.File(master) as file:
+        np.testing.assert_array_equal(file["/entry/image/saturated_pixels"][()], range(N_IMAGES))
+
+
+@pytest.mark.parametrize("n_together", [1, 5, 10])
 @pytest.mark.parametrize("file_format", [LEGACY, VDS, INTEGRATED])
-def test_a_disk_that_fills_up(small: Roots, file_format: int) -> None:
+def test_a_disk_that_fills_up(small: Roots, file_format: int, n_together: int) -> None:
     run = small.run(file_format)
-    report = written(run)
+    report = written(run, n_together=n_together)
     assert report.n_written == N_IMAGES
     assert report.missing == ()
     (master,) = small.masters()

@@ -70,10 +70,18 @@ def start(file_format: int, **fields: object) -> bytes:
     return stream.start(user_data={"file_format": file_format}, **fields)
 
 
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "together"])
 @pytest.mark.parametrize("file_format", LAYOUTS)
-def test_each_image_is_found_where_the_journal_says(tmp_path, file_format):
+def test_each_image_is_found_where_the_journal_says(tmp_path, file_format, together):
     run = daemon(tmp_path)
-    run.take([start(file_format), *(stream.image_message(i) for i in (0, 2, 1))])
+    run.take([start(file_format)])
+    sent = [stream.image_message(i) for i in (0, 2, 1)]
+    if together:
+        decoded = [decode(memoryview(message), run.settings.limits) for message in sent]
+        orders = [order for image in decoded for order in run.session.on_image(image)]
+        assert [order for order, _ in writer_of(run).write_images(iter(orders))] == orders
+    else:
+        run.take(sent)
     writer_of(run).abandon()
     (journal,) = [path for path in journals(tmp_path) if path.name.endswith(".tmp.journal")]
     data = (tmp_path / journal.name.removesuffix(".journal")).read_bytes()
