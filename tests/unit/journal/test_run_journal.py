@@ -17,6 +17,7 @@ from jfwriter.hdf5.run_writer import RunWriter
 from jfwriter.journal import registry
 from jfwriter.journal.image_record import ImageRecord, unpacked
 from jfwriter.journal.records import Kind, Reader
+from jfwriter.wire.decode import decode
 from tests.support import stream
 from tests.support.daemon import wait_for
 from tests.support.offline import OfflineDaemon
