@@ -7,6 +7,9 @@ random moment between its start message and a little after its end. Then `jfwrit
 run is asked: is every image there that the status had told to be synced; are the recovered images the first
 ones that were sent, with the bytes that were sent, each in its row; do h5py, fabio, nxmx and (for some) DIALS
 open it? Ends with status 1 where a single answer is no.
+
+With `--spill N` the root of every n-th run is a small file system (a tmpfs, which has to be mounted), with a
+second root: most of them go on there before the kill, and both halves are recovered.
 """
 
 from __future__ import annotations
@@ -71,9 +74,11 @@ class Case:
     is_early: bool
     """The time counts from the start message, and not from the first image in a file."""
     remove: bool
+    room_images: int = 0
+    """The first root takes about so many images, then the run goes on in a second one; 0: there is none."""
 
     @classmethod
-    def of(cls, seed: int, number: int) -> Case:
+    def of(cls, seed: int, number: int, spill: int = 0) -> Case:
         chosen = random.Random(f"{seed} {number}")
         n_images, period_s = chosen.randint(20, 120), 1 / chosen.uniform(60.0, 240.0)
         return cls(
@@ -86,24 +91,30 @@ class Case:
             kill_after_s=chosen.uniform(0.02, n_images * period_s + 0.15),
             is_early=chosen.random() < 0.1,
             remove=chosen.random() < 0.5,
+            room_images=chosen.randint(8, n_images // 2 + 8) if spill and number % spill == 0 else 0,
         )
 
 
 class Writer:
     """A daemon below a fresh root, started ahead of its use."""
 
-    def __init__(self, work: Path, case: Case) -> None:
+    def __init__(self, work: Path, case: Case, image_bytes: int) -> None:
         self.root = work / f"root{case.number}"
         self.root.mkdir()
+        self.second: Path | None = None
+        if case.room_images:
+            self.second = work / f"second{case.number}"
+            self.second.mkdir()
+            self._mount(case.room_images * image_bytes)
         self._log = work / f"writer{case.number}.log"
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.SNDHWM, 10_000)
         port: int = self.socket.bind_to_random_port("tcp://127.0.0.1")
         settings = work / f"writer{case.number}.toml"
-        settings.write_text(
-            f"{NO_ANALYSIS}[journal]\nsync_interval_s = {case.sync_interval_s}\n[http]\nport = 0\n"
-        )
+        second = f'[files]\nsecond_root_dir = "{self.second}"\n' if self.second else ""
+        journal = f"[journal]\nsync_interval_s = {case.sync_interval_s}\n"
+        settings.write_text(f"{NO_ANALYSIS}{second}{journal}[http]\nport = 0\n")
         arguments = ["--config", str(settings), "-R", str(self.root), f"tcp://127.0.0.1:{port}"]
         self._log.touch()
         self.process = PROCESSES.Process(target=_daemon, args=(arguments, str(self._log)))
@@ -125,6 +136,22 @@ class Writer:
         self.process.kill()  # SIGKILL
         self.process.join()
         self.socket.close()
+
+    @property
+    def has_spilled(self) -> bool:
+        return "the run goes on in the second root directory" in self._log.read_text()
+
+    def clear(self) -> None:
+        if self.second is not None:
+            subprocess.run(["umount", "-l", str(self.root)], check=True)
+            shutil.rmtree(self.second)
+        shutil.rmtree(self.root)
+
+    def _mount(self, n_bytes: int) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={n_bytes},nr_inodes=1000", "tmpfs", str(self.root)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"--spill: nothing may be mounted here: {done.stderr.strip()}")
 
 
 def _daemon(arguments: list[str], log: str) -> None:
@@ -174,11 +201,17 @@ def status(url: str) -> dict[str, Any]:
         return table
 
 
-def check(root: Path, run: SimulatedRun, case: Case, results: list[RunResult], n_synced: int) -> int:
+def check(writer: Writer, run: SimulatedRun, case: Case, results: list[RunResult], n_synced: int) -> int:
     """How many images are in final files. Raises Broken."""
     if any(not result.is_good for result in results):
-        raise Broken(f"not recovered: {[result.line() for result in results]}")
-    folder = root / "campaign"
+        raise Broken(f"not recovered: {[(result.line(), result.problems) for result in results]}")
+    folders = [root / "campaign" for root in (writer.root, writer.second) if root is not None]
+    leftovers = [path.name for each in folders for path in each.glob("*") if path.suffix != ".h5"]
+    if case.remove and leftovers:
+        raise Broken(f"{leftovers} stay after --remove")
+    if writer.second is not None:
+        return check_both(folders, run, n_synced)
+    folder = folders[0]
     found = stored(folder, case)
     ids = sorted(found)
     if ids != list(range(len(ids))):
@@ -190,10 +223,38 @@ def check(root: Path, run: SimulatedRun, case: Case, results: list[RunResult], n
         raise Broken(f"images {wrong} have other bytes than were sent")
     if ids:
         read_by_others(folder, run, ids)
-    leftovers = [path.name for path in folder.glob("*") if path.suffix != ".h5"]
-    if case.remove and leftovers:
-        raise Broken(f"{leftovers} stay after --remove")
     return len(ids)
+
+
+def check_both(folders: list[Path], run: SimulatedRun, n_synced: int) -> int:
+    """The same of a run with two root directories, as a reader finds it: through its master.
+
+    HDF5 may not have been able to close the file at which the first root was full, nor its journal to take
+    its images: what is gone with it must be listed as missing, and never have been called synced.
+    """
+    masters = [path for folder in folders for path in folder.glob("*_master.h5")]
+    if not masters:
+        if n_synced or any(path for folder in folders for path in folder.glob("*.h5")):
+            raise Broken(f"there is no master, and {n_synced} images were told to be on the disk")
+        return 0
+    if len(masters) > 1:
+        raise Broken("there are two masters")
+    with h5py.File(masters[0]) as file:
+        data = file["/entry/data"]
+        names = ["data"] if "data" in data else sorted(name for name in data if name.startswith("data_"))
+        pixels = (pixels for name in names for pixels in data[name])
+        is_right = [np.array_equal(each, run.pixels(number)) for number, each in enumerate(pixels)]
+        missing = file.get("/entry/instrument/detector/detectorSpecific/missing_images")
+        told = set() if missing is None else set(missing[()].tolist())
+    wrong = {number for number, right in enumerate(is_right) if not right}
+    if wrong - told:
+        raise Broken(f"images {sorted(wrong - told)} have other pixels than were sent")
+    n_found = len(is_right) - len(wrong)
+    if n_found < n_synced:
+        raise Broken(f"{n_found} images are there, {n_synced} were told to be on the disk")
+    if is_right and is_right[0] and is_right[-1]:
+        read_by_others(masters[0].parent, run, list(range(len(is_right))))
+    return n_found
 
 
 def stored(folder: Path, case: Case) -> dict[int, bytes]:
@@ -257,13 +318,14 @@ def main() -> int:
                    n_images=16, n_distinct=16, file_prefix="campaign/run", images_per_file=10)
     )  # fmt: skip
     numbers = range(options.first, options.first + options.kills)
-    cases = [Case.of(options.seed, number) for number in numbers]
+    cases = [Case.of(options.seed, number, options.spill) for number in numbers]
+    image_bytes = max(len(base.payload(number)) for number in range(16))
     states: collections.Counter[str] = collections.Counter()
     totals: collections.Counter[str] = collections.Counter()
     broken: list[str] = []
     with tempfile.TemporaryDirectory(dir=options.directory) as directory:
         work = Path(directory)
-        ahead = Writer(work, cases[0])
+        ahead = Writer(work, cases[0], image_bytes)
         for case, following in zip(cases, [*cases[1:], None], strict=True):
             writer = ahead
             run = base.lengthened(case.n_images, case.images_per_file).renamed(
@@ -272,15 +334,16 @@ def main() -> int:
             try:
                 n_sent, n_synced = killed_in_mid_run(writer, run, case)
                 if following is not None:
-                    ahead = Writer(work, following)
-                results = list(recover_below(writer.root, Options(remove=case.remove)))
-                n_images = check(writer.root, run, case, results, n_synced)
-                repeated = list(recover_below(writer.root, Options()))
+                    ahead = Writer(work, following, image_bytes)
+                results = list(recover_below(writer.root, Options(remove=case.remove), writer.second))
+                n_images = check(writer, run, case, results, n_synced)
+                repeated = list(recover_below(writer.root, Options(), writer.second))
                 if any(
                     r.state not in {State.RECOVERED_BEFORE, State.FINISHED, State.EMPTY} for r in repeated
                 ):
                     raise Broken("a second recovery finds something to do")
                 is_sample = options.dials and case.number % options.dials == 0 and n_images > 0
+                is_sample = is_sample and writer.second is None
                 if is_sample and case.layout != "NXmxLegacy" and shutil.which("dials.import"):
                     imported_by_dials(writer.root / "campaign", n_images)
                     totals["DIALS"] += 1
@@ -290,7 +353,9 @@ def main() -> int:
                     writer.kill()
                 print(f"BROKEN {broken[-1]}", flush=True)
                 if following is not None and ahead is writer:
-                    ahead = Writer(work, following)
+                    ahead = Writer(work, following, image_bytes)
+                if writer.second is not None:
+                    writer.clear()
                 continue
             for result in results:
                 totals["recovered"] += result.n_recovered
@@ -299,9 +364,9 @@ def main() -> int:
                 "finished before the kill" if n_images else "not begun"
             )
             states[f"{case.layout} {state}"] += 1
-            totals.update(sent=n_sent, synced=n_synced, found=n_images)
+            totals.update(sent=n_sent, synced=n_synced, found=n_images, spilled=writer.has_spilled)
             _tell(case, state, n_sent, n_synced, n_images)
-            shutil.rmtree(writer.root)
+            writer.clear()
     print(json.dumps({"kills": len(cases), "broken": len(broken), **totals, "states": states}, indent=2))
     return 1 if broken else 0
 
@@ -321,6 +386,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--first", type=int, default=0, help="number of the first kill, to go on with a campaign")
     add("--seed", type=int, default=1)
     add("--dials", type=int, default=20, help="every n-th run is imported by DIALS, where it is installed")
+    add("--spill", type=int, default=0,
+        help="the root of every n-th run is a small tmpfs, with a second root beside it")  # fmt: skip
     add("--directory", type=Path, help="where to write (default: the system's temporary directory)")
     return parser
 

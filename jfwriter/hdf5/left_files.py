@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import h5py
 
@@ -17,8 +19,14 @@ from jfwriter.hdf5.image_dataset import ImageFormat
 from jfwriter.hdf5.pieces import Piece, rest
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.run_ranges import with_images
+from jfwriter.journal.file_journal import SUFFIX
+from jfwriter.journal.image_record import unpacked
+from jfwriter.journal.records import Kind, Reader
 from jfwriter.session.orders import Range
 from jfwriter.session.plan import FileFormat, RunPlan
+
+MAX_RECORD_BYTES = 1 << 40
+"""Of a message, as this process has taken it: nobody else has written the journal."""
 
 _log = logging.getLogger(__name__)
 
@@ -177,10 +185,30 @@ def bring_over(left: LeftFile, file: DataFile) -> list[int]:
     """
     todo = [row for row in _each(left.rows) if not file.holds(row)]
     lost = set(todo)
-    for row, chunks in _chunks(left, todo):
-        file.adopt(row, chunks)
-        lost.discard(row)
+    for chunks_of in (_chunks, _chunks_by_journal):
+        for row, chunks in chunks_of(left, sorted(lost)):
+            file.adopt(row, chunks)
+            lost.discard(row)
     return sorted(lost)
+
+
+def _chunks_by_journal(left: LeftFile, rows: list[int]) -> Iterator[tuple[int, dict[str, bytes]]]:
+    """Of the rows that HDF5 cannot find, as it could not close the file: where its journal says they are."""
+    wanted = set(rows)
+    if not wanted:
+        return
+    try:
+        with Path(left.path).open("rb") as data, Path(left.path + SUFFIX).open("rb") as journal:
+            for record in Reader(journal, os.fstat(journal.fileno()).st_size):
+                image = unpacked(record.body, MAX_RECORD_BYTES) if record.kind == Kind.IMAGE else None
+                if image is None or image.row not in wanted or len(image.chunks) != len(left.formats):
+                    continue
+                read = [os.pread(data.fileno(), chunk.n_bytes, chunk.place) for chunk in image.chunks]
+                if all(len(one) == chunk.n_bytes for one, chunk in zip(read, image.chunks, strict=True)):
+                    wanted.discard(image.row)
+                    yield image.row, dict(zip(left.formats, read, strict=True))
+    except (OSError, ValueError) as error:
+        _log.error("%s: %s", left.path, error)
 
 
 def _chunks(left: LeftFile, rows: list[int]) -> Iterator[tuple[int, dict[str, bytes]]]:

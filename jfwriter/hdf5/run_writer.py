@@ -71,6 +71,8 @@ class RunWriter:
         self._master = RunMaster(plan, self._plugins, self._account, self._calibrations)
         self._is_finished = False
         self._replace_manifest = plan.overwrite
+        self._can_be_repeated = False
+        """What it writes is made of something that stays: after a failure nothing half is published."""
 
     def open(self) -> None:
         """Find or make the directory; see that no file of the run stands there.
@@ -105,6 +107,7 @@ class RunWriter:
         self._roots = RunRoots(None, self._plan, directory)
         self._roots.second = second
         self._replace_manifest = replace_manifest
+        self._can_be_repeated = True
         self._journals.take(journal)
         self._files = self._account.files = self._data_files(second or directory)
         for index in untold:
@@ -228,7 +231,8 @@ class RunWriter:
         if self._files is not None:
             if not storage_works:
                 storage_works = self._roots.release_reserve()
-                if self._account.failure is not None and self._account.failure.reason not in HOPELESS:
+                failure = self._account.failure
+                if failure is not None and failure.reason not in HOPELESS and not self._can_be_repeated:
                     self._files.close_as_they_are()
             self._account.losses.abandoned.update(self._files.unpublished())
             for name in self._files.abandon(storage_works=storage_works):

@@ -204,7 +204,10 @@ class RunJournal:
         """The run cannot go on with a data file, nor publish it: its journal stays, for what it holds is not
         elsewhere. How many images of it were counted as synced."""
         journal = self._files.get(file_index)
-        return 0 if journal is None else journal.left()
+        if journal is None:
+            return 0
+        journal.flush()
+        return journal.left()
 
     def ends(self, end: EndMessage | None) -> None:
         """The run is being finished."""

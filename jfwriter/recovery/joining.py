@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jfwriter.errors import RunRefused
+from jfwriter.hdf5.files_root import FilesRoot
 from jfwriter.hdf5.link_walk import open_below
+from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.journal.run_journal import SECOND as SECOND_INFIX
 from jfwriter.journal.run_journal import SUFFIX
 from jfwriter.recovery.material import (
     FIRST,
+    NOTES_SUFFIX,
     RUN_NAME,
     SECOND,
     SECOND_ALONE,
@@ -28,7 +31,7 @@ from jfwriter.recovery.material import (
     load_second,
 )
 from jfwriter.recovery.opened import CannotLock, OpenedFile, opened, size_of
-from jfwriter.recovery.place import Options, RunPlace
+from jfwriter.recovery.place import Options, RunPlace, ownership
 from jfwriter.session.plan import RunPlan
 
 
@@ -49,10 +52,11 @@ class Raw:
         return (SECOND_ALONE,)
 
 
-def gather(place: RunPlace, options: Options, stack: contextlib.ExitStack) -> Raw:
+def gather(place: RunPlace, options: Options, stack: contextlib.ExitStack, *, elsewhere: bool = False) -> Raw:
     """The run of the journal at `place`; its journals are locked, and all is held open, until `stack` ends.
 
-    Raises NotBegun, Unusable, InUse, CannotLock, OSError.
+    `elsewhere`: what is made of a run that did not go on shall stand in the other root directory. Raises
+    NotBegun, Unusable, InUse, CannotLock, OSError, and FailRun for a directory that cannot be made there.
     """
     journal = stack.enter_context(opened(place.descriptor, place.name, lock=True, force=options.force))
     if is_second(place.name):
@@ -60,7 +64,12 @@ def gather(place: RunPlace, options: Options, stack: contextlib.ExitStack) -> Ra
     material = load_run(journal, place.name)
     second = _find(place, name_of_second(place.name), material.plan, stack)
     if second is None or size_of(second.descriptor, second.name) is None:
-        return Raw(material, (place,), _second_half(material, place))
+        lacks = _second_half(material, place)
+        if elsewhere and not lacks and place.other is not None:
+            second = _make(place.other, name_of_second(place.name), material, stack)
+        elif second is None or size_of(second.descriptor, second.name + NOTES_SUFFIX) is None:
+            second = None
+        return Raw(material, (place,) if second is None else (place, second), lacks if second is None else "")
     try:
         other = stack.enter_context(opened(second.descriptor, second.name, lock=True, force=options.force))
         load_second(material, other, second.name)
@@ -123,6 +132,21 @@ def _second_half(material: RunMaterial, place: RunPlace) -> str:
     return f"the half that went on in {directory!a}" if directory else ""
 
 
+def _make(other: Path, name: str, material: RunMaterial, stack: contextlib.ExitStack) -> RunPlace:
+    """A directory for what is made of the run below the root directory `other`."""
+    plan = material.plan
+    with RunDirectory.open(FilesRoot(other), plan, ownership(material.settings)) as directory:
+        descriptor = os.dup(directory.descriptor)
+    stack.callback(os.close, descriptor)
+    return _place(descriptor, name, plan, other)
+
+
+def _place(descriptor: int, name: str, plan: RunPlan, top: Path) -> RunPlace:
+    with os.scandir(descriptor) as entries:
+        names = sorted(entry.name for entry in entries)
+    return RunPlace(descriptor, "/".join(plan.directory), name, names, top)
+
+
 def _find(place: RunPlace, name: str, plan: RunPlan, stack: contextlib.ExitStack) -> RunPlace | None:
     """Where the journal `name` should be: beside that at `place`, or in the other root directory, which is
     None if the run has no directory there."""
@@ -131,12 +155,9 @@ def _find(place: RunPlace, name: str, plan: RunPlan, stack: contextlib.ExitStack
         return RunPlace(place.descriptor, place.shown, name, (), place.top)
     if place.other is None:
         return None
-    shown = "/".join(plan.directory)
     try:
-        descriptor = open_below(place.other, shown)
+        descriptor = open_below(place.other, "/".join(plan.directory))
     except (RunRefused, OSError):
         return None
     stack.callback(os.close, descriptor)
-    with os.scandir(descriptor) as entries:
-        names = sorted(entry.name for entry in entries)
-    return RunPlace(descriptor, shown, name, names, place.other)
+    return _place(descriptor, name, plan, place.other)

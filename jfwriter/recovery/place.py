@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jfwriter.errors import StorageUnavailable
+from jfwriter.hdf5.ownership import AS_THE_SYSTEM_DOES, Ownership
+from jfwriter.settings import Settings
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -41,3 +45,11 @@ class RunPlace:
     @property
     def path(self) -> str:
         return "/".join(part for part in (self.shown, self.name) if part)
+
+
+def ownership(settings: Settings) -> Ownership:
+    """Group and mode of what is made."""
+    try:
+        return Ownership.of(settings.files)
+    except StorageUnavailable:  # not this user's to give
+        return AS_THE_SYSTEM_DOES

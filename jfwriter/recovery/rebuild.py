@@ -13,11 +13,10 @@ from typing import NamedTuple
 from jfwriter.analysis import Prepared, Scratch, prepare, wishes_of
 from jfwriter.analysis.figures import RunFigures
 from jfwriter.compression import check_framing
-from jfwriter.errors import PayloadError, StorageUnavailable
+from jfwriter.errors import PayloadError
 from jfwriter.hdf5.file_facts import StoredFile
 from jfwriter.hdf5.files_root import FilesRoot
 from jfwriter.hdf5.link_walk import Walk
-from jfwriter.hdf5.ownership import AS_THE_SYSTEM_DOES, Ownership
 from jfwriter.hdf5.run_directory import RunDirectory
 from jfwriter.hdf5.run_writer import RunWriter
 from jfwriter.hdf5.whereabouts import Whereabouts
@@ -26,7 +25,7 @@ from jfwriter.plugins import plugins_for
 from jfwriter.recovery.images import BadImage, FileImages
 from jfwriter.recovery.material import RunMaterial
 from jfwriter.recovery.opened import opened
-from jfwriter.recovery.place import RunPlace
+from jfwriter.recovery.place import RunPlace, ownership
 from jfwriter.session.image_status import ImageStatus
 from jfwriter.session.ledger import Ledger
 from jfwriter.session.orders import FinishRun, Outcome, RunReport, WriteImage
@@ -226,15 +225,8 @@ def run_directory(place: RunPlace, settings: Settings) -> RunDirectory:
         whereabouts = Whereabouts(itself, (), walk)
     parts = tuple(part for part in place.shown.split("/") if part)
     return RunDirectory(
-        os.dup(place.descriptor), parts, whereabouts, FilesRoot(place.top), _ownership(settings)
+        os.dup(place.descriptor), parts, whereabouts, FilesRoot(place.top), ownership(settings)
     )
-
-
-def _ownership(settings: Settings) -> Ownership:
-    try:
-        return Ownership.of(settings.files)
-    except StorageUnavailable:  # not this user's to give
-        return AS_THE_SYSTEM_DOES
 
 
 def _sound(message: CalibrationMessage) -> Iterator[CalibrationMessage]:

@@ -10,6 +10,7 @@ from jfwriter.errors import FailRun, StorageError
 from jfwriter.hdf5.file_facts import StoredFile
 from jfwriter.hdf5.left_files import part_name
 from jfwriter.hdf5.run_directory import data_file_index
+from jfwriter.hdf5.storage import OF_THE_RUN
 from jfwriter.journal.run_journal import boot_id
 from jfwriter.recovery.half import Half
 from jfwriter.recovery.images import FileHeader, FileImages
@@ -30,24 +31,41 @@ NEED_ONE_FILE = frozenset({FileFormat.NXmxLegacy, FileFormat.NXmxIntegrated})
 
 
 def recover_run(place: RunPlace, options: Options) -> RunResult:
-    """Recover one run; never raises for what is in its files."""
+    """Recover one run; never raises for what is in its files.
+
+    Where its directory does not take what is made of it, that is made in the other root directory.
+    """
+    result, can_go_on = _attempt(place, options)
+    if can_go_on:
+        result, _ = _attempt(place, options, after=result)
+    return result
+
+
+def _attempt(place: RunPlace, options: Options, after: RunResult | None = None) -> tuple[RunResult, bool]:
+    """Also whether the other root directory may help. `after`: what came of it without that."""
     try:
         with contextlib.ExitStack() as stack:
             try:
-                raw = gather(place, options, stack)
+                raw = gather(place, options, stack, elsewhere=after is not None)
             except NotBegun:
-                return without_start(place, options)
-            return _Recovery(place, options, raw).result()
+                return without_start(place, options), False
+            except FailRun as error:
+                assert after is not None  # noqa: S101 else nothing is made
+                problem = f"nor can it be made in the second root directory: {error}"
+                return replace(after, problems=(*after.problems, problem)), False
+            recovery = _Recovery(place, options, raw)
+            result = recovery.result()
+            is_alone = len(raw.places) == 1 and place.other is not None and not raw.lacks
+            return result, is_alone and recovery.failure not in {"", *OF_THE_RUN}
     except InUse:
-        return RunResult(place.path, State.IN_USE, reason="a living writer holds it")
+        return RunResult(place.path, State.IN_USE, reason="a living writer holds it"), False
     except CannotLock as error:
         text = f"the file system knows no locks ({error}), so that a writer may hold it: --force"
-        return RunResult(place.path, State.FAILED, reason=text)
     except Unusable as error:
-        return RunResult(place.path, State.FAILED, reason=f"its journal cannot be used: {error}")
+        text = f"its journal cannot be used: {error}"
     except OSError as error:
         text = f"{error.filename or 'a file'}: {error.strerror or error}"
-        return RunResult(place.path, State.FAILED, reason=text)
+    return RunResult(place.path, State.FAILED, reason=text), False
 
 
 class _Recovery:
@@ -64,6 +82,8 @@ class _Recovery:
         ]
         self._work = self._halves[-1]
         """Where new files are made: the first directory is the one that has failed."""
+        self.failure = ""
+        """Why what was made could not be written; `errors.StorageError.reason`."""
         self._problems: list[str] = []
         self._n_gone = 0
         found = [standing(half.directory, self._plan) for half in self._halves]
@@ -165,7 +185,9 @@ class _Recovery:
                 if report.outcome is not Outcome.FAILED:
                     self._note_recovered(notes, report.outcome, rebuild.found.n_bad)
         except FailRun as error:
+            self.failure = error.reason
             return self._counted(State.FAILED, rebuild, reason=str(error))
+        self.failure = report.failure
         state = State.FAILED if report.outcome is Outcome.FAILED else State.RECOVERED
         names = (*report.files, *filter(None, [report.manifest]))
         return self._counted(

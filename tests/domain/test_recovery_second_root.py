@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from jfwriter.errors import StorageError
-from jfwriter.hdf5 import data_file, publish, publish_master
+from jfwriter.hdf5 import data_file, hdf5_file, publish, publish_master
 from jfwriter.hdf5.data_file import DataFile
+from jfwriter.hdf5.left_files import LeftFiles
 from jfwriter.journal import registry
 from jfwriter.journal.output import Output
 from jfwriter.recovery.place import Options
@@ -202,6 +203,29 @@ def test_files_that_could_not_be_published_are_read_from_both(
         assert (result.state, result.n_images, result.missing) == (State.RECOVERED, N_ALL, ())
         assert result.is_good
         assert_whole(master_of((one, other), layout), N_ALL)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_file_that_hdf5_cannot_close_is_read_by_its_journal(
+    roots: tuple[Path, Path], layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its images had been called synced: they must not be lost with what HDF5 knew of them."""
+    real = hdf5_file.open_to_read
+
+    def open_to_read(path: str) -> Any:
+        at = os.path.realpath(path)
+        is_left = "data_000002" in at or layout == "NXmxIntegrated"
+        if is_left and at.startswith(f"{roots[0]}/"):
+            raise OSError(errno.EIO, "truncated file")
+        return real(path)
+
+    monkeypatch.setattr(hdf5_file, "open_to_read", open_to_read)
+    monkeypatch.setattr(LeftFiles, "publish_part", lambda *_: None)
+    daemon = spilled(roots, layout, monkeypatch)
+    daemon.take([stream.end(n_images=N_ALL)])
+    report = daemon.written.report
+    assert (report.n_written, report.missing, report.dropped) == (N_ALL, (), {})
+    assert_whole(master_of(roots, layout), N_ALL)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
