@@ -84,7 +84,9 @@ def test_a_cell_of_another_number_of_values_is_none_to_judge() -> None:
 
 def test_a_long_name_of_an_axis_is_cut_short() -> None:
     start = messages.start(goniometer={"o" * 100: GoniometerAxis(0.0, 999.0, None, None)})
-    assert [problem.field for problem in implausible(facts_of(start)) if "o" * 9 in problem.field] == ["o" * 40]
+    assert [problem.field for problem in implausible(facts_of(start)) if "o" * 9 in problem.field] == [
+        "o" * 40
+    ]
 
 
 def test_every_fact_of_a_start_message_is_judged() -> None:
