@@ -73,7 +73,7 @@ def test_records_are_handed_over_by_time_and_by_size(
     assert bodies(path) == [b"0"]
     output.append(Kind.IMAGE, b"1")
     assert bodies(path) == [b"0"]
-    now_s += BUFFER_S
+    now_s += 2 * BUFFER_S
     output.append(Kind.IMAGE, b"2")
     assert bodies(path) == [b"0", b"1", b"2"]
     n_records = BUFFER_BYTES // len(record(Kind.IMAGE, bytes(100))) + 1
