@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 
@@ -238,3 +239,20 @@ def test_only_the_first_ranges_are_shown() -> None:
     assert shown_images(images) == "6 images (0, 2-3, 5, 7, 9)"
     images[[11, 13]] = True
     assert shown_images(images) == "8 images (0, 2-3, 5, 7, 9 and 2 more ranges)"
+
+
+@pytest.mark.parametrize("absent", [2, 1])
+def test_a_row_without_an_image_needs_no_chunk(alone: Path, absent: int) -> None:
+    """Image 6, in row 2, did not come: other writers store nothing for it."""
+    with h5py.File(alone / SECOND, "r+") as file:
+        old = file[DATA]
+        attributes, shape, dtype = dict(old.attrs), old.shape, old.dtype
+        chunks = [old.id.read_direct_chunk((row, 0, 0))[1] for row in range(len(old))]
+        del file[DATA]
+        new = file.create_dataset(DATA, shape, dtype, chunks=(1, *shape[1:]), **hdf5plugin.Bitshuffle())
+        new.attrs.update(attributes)
+        for row, chunk in enumerate(chunks):
+            if row != absent:
+                new.id.write_direct_chunk((row, 0, 0), chunk)
+    found = problems(checked(alone / SECOND))
+    assert found == ([] if absent == 2 else [f"{SECOND}, image 5: no chunk is stored for it"])
