@@ -177,15 +177,14 @@ class FileJournal:
         if not self._syncing.acquire(blocking=False):
             return
         try:
-            if self._directory >= 0:
-                # Nothing was written through these two: an error of the storage has been told by the sync or
-                # by HDF5, and the descriptors are gone whatever close says.
-                for descriptor in (self._data, self._directory):
-                    if descriptor >= 0:
-                        with contextlib.suppress(OSError):
-                            os.close(descriptor)
-                self._data = self._directory = -1
-                self._output.close()
+            # Nothing was written through these two: an error of the storage has been told by the sync or by
+            # HDF5, and the descriptors are gone whatever close says.
+            for descriptor in (self._data, self._directory):
+                if descriptor >= 0:
+                    with contextlib.suppress(OSError):
+                        os.close(descriptor)
+            self._data = self._directory = -1
+            self._output.close()
         finally:
             self._syncing.release()
 

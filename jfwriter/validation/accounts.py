@@ -39,7 +39,7 @@ def check_accounts(
         own = status != ImageStatus.OTHER_WRITER
         in_a_file = np.isin(status, [int(s) for s in IN_A_FILE])
         text = "image_status says that they are in a file, and they are not"
-        _differ(known & own & in_a_file & ~written, text, name, report)
+        _differ(known & in_a_file & ~written, text, name, report)
         text = "image_status says that they are in no file, and they are in one"
         _differ(known & own & ~in_a_file & written, text, name, report)
         if missing is not None:

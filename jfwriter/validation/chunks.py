@@ -52,9 +52,6 @@ def check_chunks(rows: ImageRows, report: Report, *, deep: bool, progress: Calla
         return
     dtype = dataset.dtype
     raw_bytes = shape[0] * shape[1] * dtype.itemsize
-    if raw_bytes == 0:
-        report.problem(Check.EXTENT, rows.name, f"images of {shape[0]} x {shape[1]} pixels")
-        return
     scratch = np.empty(shape, dtype.newbyteorder("=")) if deep else None
     for row in range(dataset.shape[0]):
         image = rows.first_image + row

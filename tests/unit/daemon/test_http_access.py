@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
+import resource
+import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 
 from jfwriter.daemon import http
 from jfwriter.daemon.http_access import Access
-from jfwriter.daemon.http_connections import Connections
+from jfwriter.daemon.http_connections import Connections, max_connections
 from jfwriter.daemon.status import Health, LastRun, Status
 from jfwriter.errors import SettingsError
 from jfwriter.socket_settings import HttpSettings
@@ -128,6 +131,14 @@ async def test_the_name_that_the_writer_is_called_by(host: str, status: int) -> 
         assert (got, server.daemon.n_cancelled) == (status, int(status == 200))
 
 
+@pytest.mark.parametrize(
+    "host", ["Writer.Example", "writer.example.", socket.gethostname().upper(), "ITS-Name"]
+)
+async def test_names_of_the_settings_are_read_as_those_of_a_request(host: str) -> None:
+    async with served(HttpSettings(host="Its-Name", allowed_hosts=("WRITER.example.",))) as server:
+        assert (await server.ask("GET", "/status", Host=host))[0] == 200
+
+
 async def test_every_host_header_must_be_known() -> None:
     async with served(HttpSettings()) as server:
         request = b"GET /status HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"
@@ -148,6 +159,7 @@ async def test_an_old_client_names_no_host() -> None:
     [
         ("http://127.0.0.1:5234", 200),
         ("https://writer.example", 200),
+        ("http://Writer.Example.:8080", 200),
         ("http://evil.example", 403),
         ("http://127.0.0.1:8080", 403),
         ("http://localhost", 403),
@@ -162,6 +174,14 @@ async def test_a_page_of_another_site_changes_nothing(origin: str, status: int) 
         assert (got, server.daemon.n_cancelled) == (status, int(status == 200))
         assert status == 200 or data["error"] == "cross_site"
         assert (await server.ask("GET", "/status", Origin=origin))[0] == 200
+
+
+async def test_the_name_of_the_own_page_in_capitals() -> None:
+    async with served(HttpSettings()) as server:
+        told = {"Host": "LocalHost:5234", "Origin": "http://localhost:5234"}
+        assert (await server.ask("POST", "/cancel", **told))[0] == 200
+        told = {"Host": "localhost:5234", "Origin": "http://LOCALHOST:5234"}
+        assert (await server.ask("POST", "/cancel", **told))[0] == 200
 
 
 RIGHT = f"Bearer {TOKEN}"
@@ -271,6 +291,7 @@ class Echo(asyncio.Protocol):
 
     def __init__(self, events: list[str]) -> None:
         self.events = events
+        self.on_lost: Callable[[], object] = lambda: None
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -280,8 +301,15 @@ class Echo(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.events.append(data.decode())
 
+    def pause_writing(self) -> None:
+        self.events.append("paused")
+
+    def resume_writing(self) -> None:
+        self.events.append("resumed")
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.events.append("lost")
+        self.on_lost()
 
 
 @contextlib.asynccontextmanager
@@ -352,3 +380,57 @@ async def test_too_many_connections_are_refused_and_the_others_live() -> None:
             stream.close()
         writer.close()
         await eventually(lambda: sum("lost" in echo.events for echo in echoes) == 3)
+
+
+@pytest.mark.parametrize(("soft", "most"), [(resource.RLIM_INFINITY, 2048), (1024, 256), (1 << 20, 2048)])
+def test_connections_leave_descriptors_for_files(
+    soft: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+    assert max_connections() == most
+
+
+async def test_each_answer_gives_the_client_its_time_anew() -> None:
+    """The first of two clients gets an answer after the second has come: the second one is due before it."""
+    async with watched(10, 0.5) as (connections, echoes, refused, address):
+        _, first = await asyncio.open_connection(*address)
+        await eventually(lambda: echoes and echoes[0].transport)
+        _, second = await asyncio.open_connection(*address)
+        await eventually(lambda: len(echoes) == 2 and echoes[1].transport)
+        connections.request_ends(echoes[0].transport)
+        order: list[int] = []
+        for number, echo in enumerate(echoes):
+            echo.on_lost = functools.partial(order.append, number)
+        await eventually(lambda: len(order) == 2)
+        assert order == [1, 0]
+        assert refused == {"too_slow": 2}
+        first.close()
+        second.close()
+
+
+async def test_a_client_that_has_gone_is_not_called_slow() -> None:
+    async with watched(10, 0.3) as (connections, echoes, refused, address):
+        _, gone = await asyncio.open_connection(*address)
+        await eventually(lambda: echoes and echoes[0].transport)
+        gone.close()
+        await eventually(lambda: echoes[0].events[-1] == "lost")
+        connections.request_begins(echoes[0].transport)  # what is on its way when the client goes
+        connections.request_ends(echoes[0].transport)
+        _, slow = await asyncio.open_connection(*address)
+        await eventually(lambda: len(echoes) == 2 and "lost" in echoes[1].events)
+        assert refused == {"too_slow": 1}
+        slow.close()
+
+
+async def test_http_is_told_to_wait_for_a_client_that_reads_slowly() -> None:
+    async with watched(10, 60.0) as (_, echoes, _refused, address):
+        reader, writer = await asyncio.open_connection(*address, limit=1024)
+        await eventually(lambda: echoes and echoes[0].transport)
+        transport = echoes[0].transport
+        assert transport is not None
+        n_bytes = 32 << 20
+        transport.write(bytes(n_bytes))
+        assert echoes[0].events == ["made", "paused"]
+        await asyncio.wait_for(reader.readexactly(n_bytes), DEADLINE_S)
+        await eventually(lambda: echoes[0].events == ["made", "paused", "resumed"])
+        writer.close()

@@ -35,6 +35,10 @@ def test_a_sound_run_and_an_empty_one_raise_no_doubt() -> None:
     [
         ({"incident_energy_eV": 12.4, "incident_wavelength_angstrom": None}, "incident_energy"),
         ({"incident_energy_eV": 11000.0}, "incident_wavelength"),
+        ({"incident_energy_eV": 0.0}, "incident_energy"),
+        ({"incident_energy_eV": -12400.0}, "incident_energy"),
+        ({"incident_wavelength_angstrom": 0.0}, "incident_wavelength"),
+        ({"incident_wavelength_angstrom": -1.0}, "incident_wavelength"),
         ({"incident_wavelength_angstrom": 1e-10, "incident_energy_eV": None}, "incident_wavelength"),
         ({"detector_distance_m": 120.0}, "detector_distance"),
         ({"detector_distance_m": 0.0}, "detector_distance"),
@@ -53,8 +57,12 @@ def test_a_sound_run_and_an_empty_one_raise_no_doubt() -> None:
         ({"poni_rot1_rad": 30.0}, "poni_rot1"),
         ({"total_flux": -1.0}, "total_flux"),
         ({"unit_cell": (78.0, 78.0, 0.0, 90.0, 90.0, 90.0)}, "unit_cell"),
+        ({"unit_cell": (78.0, 78.0, 1e6, 90.0, 90.0, 90.0)}, "unit_cell"),
         ({"unit_cell": (78.0, 78.0, 37.0, 30.0, 30.0, 90.0)}, "unit_cell"),
+        ({"unit_cell": (78.0, 78.0, 37.0, 200.0, 90.0, 90.0)}, "unit_cell"),
         ({"axes": {"omega": Axis(400.0)}}, "omega"),
+        ({"axes": {"omega": Axis(-400.0)}}, "omega"),
+        ({"axes": {"phi": Axis(0.1, (float("inf"), 0.0, 0.0))}}, "phi"),
         ({"axes": {"phi": Axis(0.1, (0.0, 0.0, 0.0))}}, "phi"),
         ({"axes": {"phi": Axis(float("nan"))}}, "phi"),
     ],
@@ -65,8 +73,20 @@ def test_what_cannot_be_is_named(changes: dict[str, Any], field: str) -> None:
 
 def test_equal_times_and_a_centre_beside_the_detector_are_no_problem() -> None:
     assert fields_of(count_time_s=0.01) == []
+    assert fields_of(count_time_s=0.01 * (1 + 1e-7)) == []
     assert fields_of(beam_center_x=-300.0, beam_center_y=1500.0) == []
     assert fields_of(incident_energy_eV=12400.0 * 1.0005) == []
+
+
+def test_a_cell_of_another_number_of_values_is_none_to_judge() -> None:
+    assert fields_of(unit_cell=(0.0, 0.0)) == []
+
+
+def test_a_long_name_of_an_axis_is_cut_short() -> None:
+    start = messages.start(goniometer={"o" * 100: GoniometerAxis(0.0, 999.0, None, None)})
+    assert [problem.field for problem in implausible(facts_of(start)) if "o" * 9 in problem.field] == [
+        "o" * 40
+    ]
 
 
 def test_every_fact_of_a_start_message_is_judged() -> None:

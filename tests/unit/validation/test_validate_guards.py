@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 
@@ -113,6 +114,53 @@ def without_bounds(folder: Path) -> None:
         del file[DATA].attrs["image_nr_low"]
 
 
+def moved_chunk(folder: Path) -> None:
+    """As if the file had been cut off and its own account of its length had not."""
+    path = folder / SECOND
+    with h5py.File(path) as file:
+        place = file[DATA].id.get_chunk_info_by_coord((1, 0, 0)).byte_offset.to_bytes(8, "little")
+    content = path.read_bytes()
+    assert content.count(place) == 1
+    path.write_bytes(content.replace(place, (len(content) - 10).to_bytes(8, "little")))
+
+
+def spoilt_index(folder: Path) -> None:
+    """Nodes of level 1 tell where chunks are."""
+    path = folder / SECOND
+    content = path.read_bytes()
+    assert b"TREE\x01" in content
+    path.write_bytes(content.replace(b"TREE\x01", b"XXXX\x01"))
+
+
+def flipped(folder: Path) -> None:
+    """Neither the checksum is right, nor can it be unpacked."""
+    with h5py.File(folder / SECOND, "r+") as file:
+        images = file[DATA].id
+        data = bytearray(images.read_direct_chunk((1, 0, 0))[1])
+        data[16:24] = bytes(255 - byte for byte in data[16:24])
+        images.write_direct_chunk((1, 0, 0), bytes(data))
+
+
+def absent_chunks(n_numbers: int) -> Change:
+    """The file says of `n_numbers` of its four rows whether they hold an image; no row has one."""
+
+    def change(folder: Path) -> None:
+        with h5py.File(folder / SECOND, "r+") as file:
+            old = file[DATA]
+            attributes = dict(old.attrs)
+            shape, dtype = old.shape, old.dtype
+            del file[DATA]
+            chunks = (1, *shape[1:])
+            file.create_dataset(DATA, shape, dtype, chunks=chunks, **hdf5plugin.Bitshuffle())
+            for name, value in attributes.items():
+                file[DATA].attrs[name] = value
+            del file["/entry/detector/number"]
+            if n_numbers:
+                file["/entry/detector/number"] = np.arange(4, 4 + n_numbers, dtype="i8")
+
+    return change
+
+
 def listed(folder: Path) -> list[dict[str, object]]:
     files: list[dict[str, object]] = json.loads((folder / MANIFEST).read_text())["files"]
     return files
@@ -128,6 +176,10 @@ def test_the_run_itself_is_sound(folder: Path) -> None:
     [
         (chunk(bytes(24 * 40 * 2), 1), "image 5: its chunk is stored without its filter"),
         (chunk(bytes(2 * 24 * 40 * 4 + 65537)), "image 5: its chunk has "),
+        (moved_chunk, "image 5: its chunk reaches to byte "),
+        (spoilt_index, "image 5: its chunk cannot be looked up: "),
+        (absent_chunks(0), "image 7: no chunk is stored for it"),
+        (absent_chunks(3), "number has shape (3,); expected 4 rows"),
         (value(SECOND, DATA, np.full((4, 2, 2), b"text")), "there are no images [n, y, x] at"),
         (value(SECOND, DATA, np.zeros((4, 2), "u2")), "there are no images [n, y, x] at"),
         (value(SECOND, "/entry/channels/x/data", np.zeros((4, 2))), "x/data is (4, 2); expected 4 images"),
@@ -141,6 +193,11 @@ def test_the_run_itself_is_sound(folder: Path) -> None:
         (value(SECOND, "/entry/image/x", 1), "/entry/image/x has shape (); expected 4 rows"),
         (value(SECOND, "/entry/detector/crc32", np.zeros(3, "u4")), "crc32 has shape (3,); expected 4 rows"),
         (value(MASTER, f"{DETECTOR}/missing_images", np.array([-1, 6])), "missing_images lists -1"),
+        (value(MASTER, f"{DETECTOR}/missing_images", np.array([[6]])), "cannot be read as a list of image"),
+        (value(MASTER, f"{DETECTOR}/missing_images", b"6"), "cannot be read as a list of image"),
+        (value(MASTER, f"{DETECTOR}/missing_images", np.array([5, 6])),
+         "missing_images and image_status do not say the same of them"),
+        (value(MASTER, f"{DETECTOR}/image_status", np.ones(7, "u1")), "image_status has shape (7,)"),
         (value(MASTER, f"{DETECTOR}/missing_images", np.array([6.0])), "cannot be read as a list of image"),
         (value(MASTER, f"{DETECTOR}/ntrigger", None), "nimages or ntrigger is missing"),
         (mapped_otherwise, "the images are mapped otherwise"),
@@ -163,6 +220,20 @@ def test_one_thing_is_wrong(folder: Path, change: Change, expected: str) -> None
     change(folder)
     found = problems(folder)
     assert any(expected in line for line in found), found
+    assert expected.startswith("cannot be read") or not any("cannot be read" in line for line in found), found
+
+
+def test_a_wrong_checksum_says_it_all(folder: Path) -> None:
+    flipped(folder)
+    (found,) = problems(folder)
+    assert found.startswith(f"{SECOND}, image 5: crc32 of its chunk is ")
+
+
+def test_progress_is_told_while_chunks_are_read(folder: Path) -> None:
+    ticks: list[None] = []
+    (found,) = find_runs(folder / SECOND)
+    check_run(found, Options(progress=lambda: ticks.append(None)))
+    assert ticks
 
 
 @pytest.mark.parametrize(
