@@ -181,7 +181,7 @@ class DataFile:
             text = f"{self.name}, row {row}: channels {list(channels)}, expected {list(self._images)}"
             raise PayloadError("wrong_channel", text)
         n_bytes = 0
-        stored = None if self._journal is None else self._journal.begin(row)
+        stored = None if self._journal is None else self._journal.begin()
         for name, images in self._images.items():
             try:
                 n_bytes += images.write(row, channels[name], stored)
@@ -202,7 +202,7 @@ class DataFile:
         return most_unlike(images.compare(row, channels[name]) for name, images in self._images.items())
 
     def enter(self, order: WriteImage) -> None:
-        """Into the journal, if there is one: an image that was written."""
+        """Into the journal, if there is one: the image that was written last."""
         if self._journal is not None:
             self._journal.enter(order, self._images)
 
@@ -292,8 +292,6 @@ class DataFile:
         """The image at `row` is not there, or not in all channels."""
         for images in self._images.values():
             images.forget(row)
-        if self._journal is not None:
-            self._journal.forget(row)
 
     def call_it(self, name: str) -> None:
         """Another final name."""
@@ -305,7 +303,7 @@ class DataFile:
 
     def adopt(self, row: int, chunks: Mapping[str, bytes]) -> None:
         """Store the chunks of an image that stand in another file of the same formats."""
-        stored = None if self._journal is None else self._journal.begin(row)
+        stored = None if self._journal is None else self._journal.begin()
         for name, images in self._images.items():
             images.adopt(row, chunks[name], stored)
         if self._journal is not None:
@@ -348,8 +346,6 @@ class DataFile:
         for images in self._images.values():
             if images.has(row):
                 images.erase(row)
-        if self._journal is not None:
-            self._journal.forget(row)
 
     def _force_close(self) -> None:
         """The file before its datasets: closing it closes what is open in it, and does so once more where a

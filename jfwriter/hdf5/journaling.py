@@ -31,20 +31,17 @@ class ImageJournal:
         self._name = name
         self._file: h5py.h5f.FileID | None = None
         self._end = 0
-        self._places: dict[int, list[tuple[int, int]]] = {}
-        """Row -> (offset, size) of the chunks of an image that is not entered yet; offset -1: it could not be
-        told."""
-        self._written: list[tuple[int, int]] = []
-        """Those of the image that is being written."""
+        self._places: list[tuple[int, int]] = []
+        """(offset, size) of the chunks of the image in work; offset -1: it could not be told."""
 
     def follow(self, file: h5py.File) -> None:
         """The data file was made, and HDF5 has it open."""
         self._file = file.id
 
-    def begin(self, row: int) -> StoredAs:
-        """The image of `row` comes; what is returned wants each of its chunks once it is written."""
+    def begin(self) -> StoredAs:
+        """An image comes; what is returned wants each of its chunks once it is written."""
         assert self._file is not None  # noqa: S101 `follow` comes first
-        self._written = self._places[row] = []
+        self._places.clear()
         # HDF5 knows it without a system call, which would hand the interpreter to the event loop.
         self._end = self._file.get_filesize()
         return self._stored
@@ -57,10 +54,6 @@ class ImageJournal:
     def enter_copy(self, image_id: int, row: int, images: Mapping[str, ImageDataset]) -> None:
         """The same of chunks that were copied from another file: the rest of the message is not known."""
         self._enter(ImageMessage(series_id=0, image_id=image_id, channels={}), row, images, ())
-
-    def forget(self, row: int) -> None:
-        """The image of `row`, which is not entered yet, is not there."""
-        self._places.pop(row, None)
 
     def knows(self, n_images: int) -> None:
         """So many of the images that are copied were counted as synced before."""
@@ -81,12 +74,11 @@ class ImageJournal:
     ) -> None:
         if self._journal.failure is not None:
             self.check()
-        places = self._places.pop(row)
         for number, dataset in enumerate(images.values()):
-            place, n_bytes = places[number]
+            place, n_bytes = self._places[number]
             if place < 0:
-                places[number] = dataset.place(row), n_bytes
-        self._journal.enter(image, row, payloads, places)
+                self._places[number] = dataset.place(row), n_bytes
+        self._journal.enter(image, row, payloads, self._places)
 
     def _stored(self, data: memoryview | bytes) -> None:
         assert self._file is not None  # noqa: S101 `follow` comes first
@@ -95,7 +87,7 @@ class ImageJournal:
         if self._end - place != n_bytes or n_bytes <= MOST_METADATA_BYTES:
             with storage_faults(f"cannot look at {self._name}"):
                 place = self._journal.place_of(data)
-        self._written.append((place, n_bytes))
+        self._places.append((place, n_bytes))
 
 
 def open_journal(

@@ -303,17 +303,20 @@ class RunWriter:
         return closed
 
     def _store(self, files: DataFiles, order: WriteImage) -> int:
+        """The pixels, and the journal: with its entry nothing of the image is lost any more."""
         try:
-            return files.for_image(order).write(order.row, order.image.channels)
+            file = files.for_image(order)
+            n_bytes = file.write(order.row, order.image.channels)
         except PayloadError as error:
             self._account.losses.reject(order.image.image_id, late=error.reason == LATE)
             raise
+        file.enter(order)
+        return n_bytes
 
     def _keep(self, files: DataFiles, order: WriteImage) -> None:
         """What goes beside the pixels, which are in the file."""
         image = order.image
         file = files.for_image(order)
-        file.enter(order)
         self._account.losses.lost.discard(image.image_id)
         self._account.n_seen = max(self._account.n_seen, image.image_id + 1)
         if image.original_image_id is not None and self._plan.write_master:

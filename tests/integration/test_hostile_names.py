@@ -33,7 +33,7 @@ NAMES = [
     "STATUS\nMAINPID=1\nSTOPPING=1",
     "long " + "x" * 300,
 ]
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) +\S")
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (INFO|WARNING|ERROR) +\S")
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def test_a_second_signal_ends_it_at_once(root: Path, dcu: PlainDcu) -> None:
         service.wait_until_ready()
         address = f"tcp://127.0.0.1:{listener.bind_to_random_port('tcp://127.0.0.1')}"
         dcu.send(stream.run(n_images=8, user_data={"writer_notification_zmq_addr": address}))
-        service.wait_for_status(nimages=1)
+        service.wait_for_status(images_received=8, state="finalizing")
         service.process.send_signal(signal.SIGTERM)
         wait_for(lambda: "bringing to disk" in service.log)
         assert service.end() == 1
@@ -140,7 +140,7 @@ def test_storage_that_never_answers_does_not_keep_the_process(root: Path, dcu: P
     with Service(root, "-H0", f"--config={config}", dcu.address, environment={"PYTHONPATH": path}) as service:
         service.wait_until_ready()
         dcu.send(stream.run(n_images=8))
-        service.wait_for_status(nimages=1)
+        service.wait_for_status(images_received=8, state="finalizing")
         assert service.end() == 1
     assert "not everything was on disk after 0.5 s" in service.log
 

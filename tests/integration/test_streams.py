@@ -319,7 +319,7 @@ def test_storage_that_fails_costs_one_run(root: Path, dcu: PlainDcu) -> None:
         raw = stream.raw_run(1, n_images)
         dcu.send(raw[:-1])
         status = service.wait_for_status(state="draining", images_received=n_images)
-        assert status["images_dropped"]["run_failed"] > 0
+        wait_for(lambda: service.status["images_dropped"].get("run_failed", 0) > 0)
         assert any("cannot be written" in text for text in status["warnings"])
         code, health = service.get("health")
         assert (code, health["error"]) == (503, "unhealthy")
