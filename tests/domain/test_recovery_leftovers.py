@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from jfwriter.journal.output import Output
 from jfwriter.recovery.result import State
 from tests.domain.runs import LAYOUTS
 from tests.support import stream
+from tests.support.around import around
 from tests.support.crashed import content, crash, recover, recover_one
 from tests.support.offline import OfflineDaemon
 
@@ -37,15 +37,7 @@ class Copies:
         self.made: list[Path] = []
 
     def around(self, patch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
-        real: Callable[..., Any] = getattr(owner, name)
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            self._copy()
-            result = real(*arguments, **options)
-            self._copy()
-            return result
-
-        patch.setattr(owner, name, call)
+        around(patch, owner, name, self._copy)
 
     def _copy(self) -> None:
         self.made.append(self._work / f"copy{len(self.made)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from jfwriter.recovery.place import Options
 from jfwriter.recovery.result import State
 from jfwriter.recovery.search import recover_below, recover_known, waiting
 from tests.support import stream
+from tests.support.around import around
 from tests.support.crashed import content, recover_one
 from tests.support.daemon import wait_for
 from tests.support.offline import OfflineDaemon
@@ -305,15 +305,7 @@ class Moments:
         self._work = work
 
     def around(self, patch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
-        real: Callable[..., Any] = getattr(owner, name)
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            self._copy()
-            result = real(*arguments, **options)
-            self._copy()
-            return result
-
-        patch.setattr(owner, name, call)
+        around(patch, owner, name, self._copy)
 
     def _copy(self) -> None:
         if self.daemon is not None and self.daemon.writer is not None:
