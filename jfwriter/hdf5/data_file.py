@@ -290,6 +290,8 @@ class DataFile:
 
     def forget(self, row: int) -> None:
         """The image at `row` is not there, or not in all channels."""
+        if self._journal is not None and self.holds(row):
+            self._journal.forget()
         for images in self._images.values():
             images.forget(row)
 

@@ -55,6 +55,10 @@ class ImageJournal:
         """The same of chunks that were copied from another file: the rest of the message is not known."""
         self._enter(ImageMessage(series_id=0, image_id=image_id, channels={}), row, images, ())
 
+    def forget(self) -> None:
+        """One more of the images that were entered last is not there."""
+        self._journal.forget()
+
     def knows(self, n_images: int) -> None:
         """So many of the images that are copied were counted as synced before."""
         self._journal.knows(n_images)

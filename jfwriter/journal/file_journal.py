@@ -53,6 +53,8 @@ class FileJournal:
         self._n_known = 0
         """Of the images that are entered first, so many were counted as synced where they were before."""
         self._n_counted = 0
+        self._n_forgotten = 0
+        """Of the images that were entered last, so many are stored anew elsewhere."""
         self._counts = True
         self._counting = threading.Lock()
         """Held for no longer than a sum takes."""
@@ -92,6 +94,15 @@ class FileJournal:
         """So many of the images that come were counted as synced in another file: they are not again."""
         with self._counting:
             self._n_known = n_images
+
+    def forget(self) -> None:
+        """One more of the images that were entered last is not there: it does not count as synced."""
+        with self._counting:
+            self._n_forgotten += 1
+            n_too_many = self._n_counted - max(self._n_entered - self._n_forgotten - self._n_known, 0)
+            if self._counts and n_too_many > 0:
+                self._n_counted -= n_too_many
+                self._count.add(-n_too_many)
 
     def flush(self) -> None:
         """Hand what was entered to the system."""
@@ -160,7 +171,8 @@ class FileJournal:
         self._n_synced = n_images
         with self._counting:
             if self._counts:
-                n_new = max(n_images - self._n_known - self._n_counted, 0)
+                n_there = min(n_images, self._n_entered - self._n_forgotten)
+                n_new = max(n_there - self._n_known - self._n_counted, 0)
                 self._n_counted += n_new
                 self._count.add(n_new)
 

@@ -263,3 +263,23 @@ def test_a_sync_that_hangs_is_not_waited_for(
         goes_on.set()
         thread.join(30)
     wait_for(lambda: n_open() == before)
+
+
+@pytest.mark.parametrize("n_synced", [0, 2, 5])
+def test_images_that_are_stored_anew_elsewhere_do_not_count_as_synced(
+    journal: FileJournal, count: SyncCount, n_synced: int
+) -> None:
+    """Two of five, whether they were synced before or not."""
+    for number in range(5):
+        if number == n_synced:
+            journal.sync()
+        enter(journal)
+    if n_synced == 5:
+        journal.sync()
+    assert count.n_images == n_synced
+    for _ in range(2):
+        journal.forget()
+    assert count.n_images == min(n_synced, 3)
+    journal.remove(on_disk=True)
+    assert count.n_images == 3
+    assert journal.left() == 3

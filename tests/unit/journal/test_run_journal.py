@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from jfwriter.errors import StorageError
+from jfwriter.hdf5.plugin_set import FilePlugins
 from jfwriter.hdf5.run_writer import RunWriter
 from jfwriter.journal import registry
 from jfwriter.journal.file_journal import FileJournal
 from jfwriter.journal.image_record import ImageRecord, unpacked
 from jfwriter.journal.records import Kind, Reader
+from jfwriter.session.orders import WriteImage
 from jfwriter.wire.decode import decode
 from tests.support import stream
 from tests.support.daemon import wait_for
@@ -287,3 +289,30 @@ def test_storage_that_cannot_be_read_fails_the_run(tmp_path, monkeypatch):
     (failure,) = run.written.failures
     assert isinstance(failure, StorageError)
     assert "cannot look at run1_data_000001.h5" in str(failure)
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_images_stored_anew_in_the_second_root_are_counted_as_synced_once(tmp_path, monkeypatch, at):
+    """All four were entered in the journal of the first root when a value of one could not be written."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    real = FilePlugins.append
+    failing = [at]
+
+    def append(self: FilePlugins, index: int, rows: object) -> None:
+        if index in failing:
+            failing.clear()
+            raise StorageError("io_error", "a block of rows cannot be written")
+        real(self, index, rows)
+
+    monkeypatch.setattr(FilePlugins, "append", append)
+    run = daemon(first, sync=True, second_root_dir=str(second), preflight="off")
+    run.take([start(2, n_images=4)])
+    decoded = [decode(memoryview(stream.image_message(i)), run.settings.limits) for i in range(4)]
+    orders = [o for image in decoded for o in run.session.on_image(image) if isinstance(o, WriteImage)]
+    writer = writer_of(run)
+    assert len(list(writer.write_images(iter(orders)))) == 4
+    run.take([stream.end(n_images=4)])
+    assert run.written.reports[-1].n_written == 4
+    assert writer.synced.n_images == 4
