@@ -250,7 +250,11 @@ class ImageMessage:
     problems: tuple[FieldProblem, ...] = ()
     source: memoryview | None = field(default=None, repr=False, compare=False)
     cuts: Sequence[Sequence[int]] = field(default=(), repr=False, compare=False)
-    """(offset, size) of every view of `source` among the values."""
+    """(offset, size) of every view of `source` among the values, at least of the pixels."""
+
+    def whole(self) -> ImageMessage:
+        """The message with every value an attribute of its own."""
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

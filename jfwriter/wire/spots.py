@@ -17,7 +17,7 @@ from jfwriter.wire.item import Table, read_item
 from jfwriter.wire.messages import RoiIntegral, Spots
 from jfwriter.wire.mismatch import Mismatch, Said
 from jfwriter.wire.structures import Entries
-from jfwriter.wire.table import TableReader
+from jfwriter.wire.table import RawTable, TableReader
 
 _NAN: Final = float("nan")
 _INDICES: Final = ("h", "k", "l")
@@ -58,7 +58,7 @@ _NO_SPOTS: Final = Spots(x=_EMPTY, y=_EMPTY, intensity=_EMPTY)
 
 class _PerThread(threading.local):
     def __init__(self) -> None:
-        self.spots = TableReader(SPOT_COLUMNS)
+        self.spots = TableReader(SPOT_COLUMNS, required=("x", "y"))
         self.reflections = TableReader(REFLECTION_COLUMNS)
 
 
@@ -89,6 +89,23 @@ def read_spots(value: object, limits: LimitSettings, problems: Problems) -> Spot
         )
         kept = _strongest(filled["intensity"], limits.max_spots)
         filled = {name: column[kept] for name, column in filled.items()}
+    return Spots(**filled)  # type: ignore[arg-type]
+
+
+def raw_spots(table: memoryview) -> RawTable | None:
+    """Numbers of the spots in a well-formed CBOR array, in the order of SPOT_COLUMNS; None where `read_spots`
+    might find something wrong."""
+    return _PER_THREAD.spots.read_raw(table)
+
+
+def spots_of(table: RawTable) -> Spots:
+    """As `read_spots` has them."""
+    if not table.n_rows:
+        return _NO_SPOTS
+    cast = _PER_THREAD.spots.cast(table.numbers)
+    filled = {name: cast[column] for column, name in enumerate(SPOT_COLUMNS) if column in table.came}
+    intensity = filled.pop("I", None)
+    filled["intensity"] = np.full(table.n_rows, _NAN, np.float32) if intensity is None else intensity
     return Spots(**filled)  # type: ignore[arg-type]
 
 

@@ -7,8 +7,8 @@ Both give the same columns; the kernel is about ten times faster than a dict for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ _REALS, _INTEGERS, _FLAGS = 0, 1, 2
 
 
 @helper
-def _half(bits: int) -> float:
+def half(bits: int) -> float:
     """IEEE 754 binary16 (RFC 8949, appendix D)."""
     exponent = (bits >> 10) & 0x1F
     mantissa = bits & 0x3FF
@@ -162,7 +162,7 @@ def read_rows(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the bytes
             elif what == _BOOLEAN:
                 value = float(info - 20)
             elif info == 25:
-                value = _half((data[value_at] << 8) | data[value_at + 1])
+                value = half((data[value_at] << 8) | data[value_at + 1])
             else:
                 bits = 0
                 for i in range(4 if info == 26 else 8):
@@ -180,11 +180,22 @@ def read_rows(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the bytes
     return row
 
 
+class RawTable(NamedTuple):
+    """`numbers` float64 [c, n]: every column, its hole where a row has no value. `came`: the columns of which
+    there is a value."""
+
+    numbers: npt.NDArray[np.float64]
+    came: tuple[int, ...]
+
+    @property
+    def n_rows(self) -> int:
+        return self.numbers.shape[1]
+
+
 class TableReader:
     """Reads arrays of maps into the columns of `specs`, with its own memory. Belongs to one thread."""
 
-    def __init__(self, specs: Mapping[str, Column]) -> None:
-        self._specs = specs
+    def __init__(self, specs: Mapping[str, Column], required: Collection[str] = ()) -> None:
         spellings = [(text, c) for c, spec in enumerate(specs.values()) for text in spec.spellings]
         width = max(len(text) for text, _ in spellings)
         self._names = np.zeros((len(spellings), width), np.uint8)
@@ -196,6 +207,7 @@ class TableReader:
         for constant in (self._names, self._targets, self._columns):
             constant.flags.writeable = False
         self._order = [(c, list(specs)[c]) for _, c in spellings]
+        self._required = [i for i, (text, _) in enumerate(spellings) if text in required]
         self._blocks = _blocks([spec.dtype for spec in specs.values()])
         self._out = np.empty((len(specs), MAX_ROWS), np.float64)
         self._counts = np.zeros(len(spellings), np.int64)
@@ -203,22 +215,12 @@ class TableReader:
 
     def read(self, table: memoryview) -> Columns | None:
         """The columns of a well-formed CBOR array, or None where it is not the plain case."""
-        n_rows = read_rows(
-            np.frombuffer(table, np.uint8),
-            self._names,
-            self._targets,
-            self._columns,
-            self._out,
-            self._counts,
-            self._word,
-        )
+        n_rows = self._scan(table)
         if n_rows < 0:
             return None
+        cast = self.cast(self._out[:, :n_rows])
         columns: dict[str, npt.NDArray[np.generic]] = {}
         present: dict[str, int] = {}
-        cast = [
-            row for first, stop, dtype in self._blocks for row in self._out[first:stop, :n_rows].astype(dtype)
-        ]
         for (column, name), count in zip(self._order, self._counts.tolist(), strict=True):
             if count == 0:
                 continue
@@ -227,6 +229,34 @@ class TableReader:
             columns[name] = cast[column]
             present[name] = count
         return Columns(n_rows, columns, present)
+
+    def read_raw(self, table: memoryview) -> RawTable | None:
+        """As `read`, the numbers as they are; None also where a row lacks one of `required`."""
+        n_rows = self._scan(table)
+        if n_rows < 0:
+            return None
+        spellings = self._counts.nonzero()[0].tolist()
+        came = tuple([self._order[spelling][0] for spelling in spellings])
+        if len(set(came)) < len(came):  # two spellings of one column
+            return None
+        if any(self._counts[spelling] != n_rows for spelling in self._required):
+            return None
+        return RawTable(self._out[:, :n_rows].copy(), came)
+
+    def cast(self, numbers: npt.NDArray[np.float64]) -> list[npt.NDArray[np.generic]]:
+        """Columns [n] of `numbers` [c, n] in their types."""
+        return [row for first, stop, dtype in self._blocks for row in numbers[first:stop].astype(dtype)]
+
+    def _scan(self, table: memoryview) -> int:
+        return read_rows(
+            np.frombuffer(table, np.uint8),
+            self._names,
+            self._targets,
+            self._columns,
+            self._out,
+            self._counts,
+            self._word,
+        )
 
 
 def _blocks(dtypes: Sequence[np.dtype[np.generic]]) -> list[tuple[int, int, np.dtype[np.generic]]]:
