@@ -19,7 +19,7 @@ from jfwriter.session.orders import (
 )
 from jfwriter.session.session import Session
 from jfwriter.settings import LimitSettings, Settings
-from jfwriter.wire.decode import decode
+from jfwriter.wire.stream import StreamDecoder
 from jfwriter.wire.messages import EndMessage, ImageMessage, StartMessage
 
 
@@ -30,11 +30,12 @@ class Replay:
         self._settings = Settings.model_validate({"files": {"root_dir": str(root), "sync": sync}})
         self._session = Session(self._settings)
         self._limits = LimitSettings()
+        self._decoder = StreamDecoder()
         self._writer: RunWriter | None = None
         self.report: RunReport | None = None
 
     def feed(self, message: bytes | bytearray) -> None:
-        decoded = decode(memoryview(message).toreadonly(), self._limits)
+        decoded = self._decoder.decode(memoryview(message).toreadonly(), self._limits)
         if isinstance(decoded, ImageMessage):
             orders: tuple[Order, ...] = self._session.on_image(decoded)
         elif isinstance(decoded, StartMessage):

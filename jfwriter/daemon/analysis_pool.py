@@ -196,7 +196,7 @@ class AnalysisPool:
             run.n_skipped += 1
             self.n_skipped += 1
             return None
-        pending = PendingImage(run, image)
+        pending = PendingImage(run, image.whole())
         self._n_submitted += 1
         self._put(pending)
         return pending

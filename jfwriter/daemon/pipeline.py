@@ -24,7 +24,7 @@ from jfwriter.session.plausibility import facts_of, implausible
 from jfwriter.session.session import Session
 from jfwriter.session.snapshot import State
 from jfwriter.settings import LimitSettings
-from jfwriter.wire.decode import claims_to_be_start, decode
+from jfwriter.wire.decode import claims_to_be_start
 from jfwriter.wire.messages import (
     CalibrationMessage,
     EndMessage,
@@ -35,12 +35,14 @@ from jfwriter.wire.messages import (
     StartMessage,
     UnknownMessage,
 )
+from jfwriter.wire.stream import StreamDecoder
 from jfwriter.wire.weight import held_bytes
 
 _log = logging.getLogger(__name__)
 _TYPE_NAMES = {
     "StartMessage": "start",
     "ImageMessage": "image",
+    "PlainImage": "image",
     "EndMessage": "end",
     "CalibrationMessage": "calibration",
     "MetadataMessage": "metadata",
@@ -65,6 +67,7 @@ class Pipeline:
         analysis: AnalysisPool | None = None,
     ) -> None:
         """`analysis` None: nothing is computed."""
+        self._decoder = StreamDecoder()
         self._session = session
         self._writer = writer
         self._budget = budget
@@ -117,7 +120,7 @@ class Pipeline:
 
     def _decode(self, buffer: memoryview) -> Message | None:
         try:
-            return decode(buffer, self._limits)
+            return self._decoder.decode(buffer, self._limits)
         except ProtocolError as error:
             kind, text = error.reason, str(error)
         except Exception as error:  # noqa: BLE001

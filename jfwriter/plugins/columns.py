@@ -21,9 +21,11 @@ from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.rows import RowDataset, RowStorage
 from jfwriter.nexus import fields
-from jfwriter.plugins.values import Convert, Unfit, floating, integer, plain_block
+from jfwriter.plugins.cells import CellBlock, CellColumn
+from jfwriter.plugins.values import Convert, Unfit, fitting_block, floating, integer, plain_block
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
+from jfwriter.wire.plain_image import Cells, PlainImage
 
 DETECTOR_IN_DATA_FILE = "detector/"
 DETECTOR_IN_SINGLE_FILE = "instrument/detector/detectorSpecific/"
@@ -53,6 +55,9 @@ class Column:
     row_shape: tuple[int, ...] = ()
     promised: bool = False
     convert: Convert | None = None
+    of_cells: Callable[[CellBlock], CellColumn | None] | None = None
+    """The values of many plain images, if they are not just those of a field. Where it gives None, or what
+    the dataset cannot hold as it is, each value is looked at."""
     attributes: Callable[[], Mapping[str, fields.AttributeValue]] | None = None
 
     def stored(self, plan: RunPlan) -> StoredDataset:
@@ -61,6 +66,12 @@ class Column:
         return StoredDataset(
             absolute_path(self.path, plan), np.dtype(self.dtype), self.row_shape, sentinel, units
         )
+
+    def column_of(self, cells: CellBlock) -> CellColumn | None:
+        """The values of many plain images; None: each has to be looked at."""
+        if self.of_cells is not None:
+            return self.of_cells(cells)
+        return cells.column(self.source) if isinstance(self.source, str) else None
 
     def converter(self) -> Convert:
         if self.convert is not None:
@@ -85,6 +96,8 @@ class ColumnPlugin:
 
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels
+        if isinstance(image, PlainImage):
+            return image.cells
         values = self._values(image)
         return values if carries_any(values) else None
 
@@ -111,26 +124,35 @@ class ColumnRows:
         self._arrays = [number for number, column in enumerate(columns) if column.row_shape]
         self._waiting: dict[int, Values] = {}
         """By row: the values that are not arrays."""
+        self._plain: dict[int, Cells] = {}
+        """By row: the values of plain images."""
+        self._read = reader_of(columns)
         self._datasets: dict[int, RowDataset] = {}
         for number, column in enumerate(columns):
             if column.promised:
                 self._open(number)
 
     def append(self, index: int, row: object) -> None:
+        if isinstance(row, np.ndarray):
+            self._plain[index] = row
+            if len(self._plain) >= BLOCK_ROWS:
+                self._store_plain()
+            return
         values = cast("Values", row)
         if self._arrays:
-            values = list(values)
-            for number in self._arrays:
-                # An array may be a view into the received message, and must not outlive the order.
-                value, values[number] = values[number], None
-                if value is not None:
-                    self._put(number, index, value)
+            values = self._without_arrays(index, values)
         self._waiting[index] = values
         if len(self._waiting) >= BLOCK_ROWS:
             self._store_waiting()
 
+    def put_columns(self, indices: list[int], columns: Sequence[CellColumn]) -> None:
+        """Store the values of many rows, a column of them for each of the table."""
+        for number, column in enumerate(columns):
+            self._store_cells(number, indices, column)
+
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
         self._store_waiting()
+        self._store_plain()
         stored = []
         for number in sorted(self._datasets):
             attributes = self._columns[number].attributes
@@ -147,6 +169,50 @@ class ColumnRows:
             if carries_any(values):
                 self._store_column(number, indices, values)
 
+    def _without_arrays(self, index: int, values: Values) -> Values:
+        """Store what is an array: it may be a view into the received message, and must not outlive the
+        order."""
+        rest = list(values)
+        for number in self._arrays:
+            value, rest[number] = rest[number], None
+            if value is not None:
+                self._put(number, index, value)
+        return rest
+
+    def _store_plain(self) -> None:
+        waiting, self._plain = self._plain, {}
+        if not waiting:
+            return
+        indices = list(waiting)
+        cells = CellBlock(list(waiting.values()))
+        read: list[Values] | None = None
+        for number, column in enumerate(self._columns):
+            found = column.column_of(cells)
+            if found is not None:
+                self._store_cells(number, indices, found)
+                continue
+            if read is None:
+                read = [self._read(cells.image(row)) for row in range(len(indices))]
+            self._put_each(number, indices, [values[number] for values in read])
+
+    def _store_cells(self, number: int, indices: list[int], column: CellColumn) -> None:
+        values, came = column
+        if not came.all():
+            rows = np.flatnonzero(came)
+            if not rows.size:
+                return
+            indices, values = [indices[row] for row in rows.tolist()], values[rows]
+        block = fitting_block(values, self._dtypes[number])
+        if block is None:
+            self._put_each(number, indices, values.tolist())
+            return
+        (self._datasets.get(number) or self._open(number)).put_each(indices, block)
+
+    def _put_each(self, number: int, indices: Sequence[int], values: Values) -> None:
+        for index, value in zip(indices, values, strict=True):
+            if value is not None:
+                self._put(number, index, value)
+
     def _store_column(self, number: int, indices: list[int], values: Values) -> None:
         block = None
         if self._columns[number].convert is None:
@@ -154,9 +220,7 @@ class ColumnRows:
         if block is not None:
             (self._datasets.get(number) or self._open(number)).put_each(indices, block)
             return
-        for index, value in zip(indices, values, strict=True):
-            if value is not None:
-                self._put(number, index, value)
+        self._put_each(number, indices, values)
 
     def _put(self, number: int, index: int, value: object) -> None:
         try:

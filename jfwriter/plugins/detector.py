@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from jfwriter.nexus.fields import AttributeValue
+from jfwriter.plugins.cells import CellBlock, CellColumn
 from jfwriter.plugins.columns import Column, ColumnPlugin
 from jfwriter.plugins.values import Unfit, integer
 from jfwriter.session.plan import RunPlan
@@ -38,12 +39,32 @@ class Clock:
             self._denominator = value.denominator
         return ticks
 
+    def of_cells(self, field: str) -> Callable[[CellBlock], CellColumn | None]:
+        """`ticks` of the times of many images, if all of them have the run's denominator."""
+
+        def column(cells: CellBlock) -> CellColumn | None:
+            found = cells.column(field)
+            if found is None or not self._denominator or not found.came.all():
+                return None
+            if (cells.denominators(field) != self._denominator).any():
+                return None
+            return CellColumn(found.values.astype(np.uint64), found.came)
+
+        return column
+
     def attributes(self) -> Mapping[str, AttributeValue]:
         return {"denominator": np.uint64(self._denominator)} if self._denominator else {}
 
 
 def _number(image: ImageMessage) -> object:
     return image.image_id if image.original_image_id is None else image.original_image_id
+
+
+def _numbers(cells: CellBlock) -> CellColumn | None:
+    original, own = cells.column("original_image_id"), cells.column("image_id")
+    if original is None or own is None:
+        return None
+    return CellColumn(np.where(original.came, original.values, own.values), own.came)
 
 
 def _efficiency(image: ImageMessage) -> object:
@@ -58,20 +79,28 @@ def _efficiency(image: ImageMessage) -> object:
     return received / expected if expected else None
 
 
+def _efficiencies(cells: CellBlock) -> CellColumn | None:
+    """None where an image does not say it itself."""
+    found = cells.column("data_collection_efficiency")
+    return found if found is not None and found.came.all() else None
+
+
 def detector(plan: RunPlan) -> ColumnPlugin:
     """`number` is always there: -1 is the test for a row without image."""
     start, exposure = Clock(), Clock()
     columns = (
-        Column("detector/number", "i8", -1, _number, promised=True),
-        Column("detector/timestamp", "u8", 0, "start_time", convert=start.ticks, attributes=start.attributes),
+        Column("detector/number", "i8", -1, _number, promised=True, of_cells=_numbers),
+        Column("detector/timestamp", "u8", 0, "start_time", convert=start.ticks,
+               of_cells=start.of_cells("start_time"), attributes=start.attributes),
         Column("detector/exptime", "u8", 0, "real_time", convert=exposure.ticks,
-               attributes=exposure.attributes),
+               of_cells=exposure.of_cells("real_time"), attributes=exposure.attributes),
         Column("detector/det_info", "u4", 0, "jf_info"),
         Column("detector/storage_cell_image", "u1", 255, "storage_cell"),
         Column("detector/rcv_delay", "i8", -1, "receiver_aq_dev_delay"),
         Column("detector/rcv_free_send_buffers", "i8", -1, "receiver_free_send_buf"),
         Column("detector/packets_expected", "u8", 0, "packets_expected"),
         Column("detector/packets_received", "u8", 0, "packets_received"),
-        Column("detector/data_collection_efficiency_image", "f4", float("nan"), _efficiency),
+        Column("detector/data_collection_efficiency_image", "f4", float("nan"), _efficiency,
+               of_cells=_efficiencies),
     )  # fmt: skip
     return ColumnPlugin("detector", plan, columns)

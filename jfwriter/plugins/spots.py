@@ -13,11 +13,14 @@ import numpy.typing as npt
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.rows import RowDataset
 from jfwriter.nexus.fields import AttributeValue
-from jfwriter.plugins.columns import open_rows, row_storage
+from jfwriter.plugins.columns import BLOCK_ROWS, open_rows, row_storage
 from jfwriter.plugins.mx import indexing_is_on
 from jfwriter.plugins.values import fitted
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage, Spots
+from jfwriter.wire.plain_image import PlainImage
+from jfwriter.wire.spots import SPOT_COLUMNS
+from jfwriter.wire.table import RawTable
 
 N_PEAKS = "/entry/MX/nPeaks"
 TOO_MANY = "/entry/MX spots beyond max_spot_count"
@@ -50,6 +53,13 @@ COLUMNS = (
 )
 
 
+TABLE_ROWS = tuple(
+    list(SPOT_COLUMNS).index("I" if column.source == "intensity" else column.source) for column in COLUMNS
+)
+"""Of each of `COLUMNS`, where it stands in a RawTable of spots."""
+INTENSITY = list(SPOT_COLUMNS).index("I")
+
+
 @dataclass(frozen=True, slots=True)
 class SpotRow:
     """`keep` are the spots to store, in the sender's order; None: all of them."""
@@ -70,6 +80,9 @@ class SpotsPlugin:
 
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels
+        if isinstance(image, PlainImage) and (table := image.spot_table) is not None:
+            if table.n_rows <= self._n_max and INTENSITY in table.came:
+                return table
         spots = image.spots
         if spots is None:
             return None
@@ -111,12 +124,18 @@ class SpotRows:
         self._storage = row_storage(plan, capacity)
         self._n_peaks: RowDataset | None = None
         self._datasets: dict[int, RowDataset] = {}
+        self._waiting: dict[int, RawTable] = {}
         for number in promised:
             self._open(number)
         if promised:
             self._open_n_peaks()
 
     def append(self, index: int, row: object) -> None:
+        if isinstance(row, RawTable):
+            self._waiting[index] = row
+            if len(self._waiting) >= BLOCK_ROWS:
+                self._store_waiting()
+            return
         assert isinstance(row, SpotRow)  # noqa: S101 what SpotsPlugin.row made
         keep = row.keep
         if keep is not None:
@@ -138,10 +157,28 @@ class SpotRows:
         (self._n_peaks or self._open_n_peaks()).put(index, n_peaks)
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
+        self._store_waiting()
         datasets = [self._datasets[number] for number in sorted(self._datasets)]
         if self._n_peaks is not None:
             datasets.insert(0, self._n_peaks)
         return tuple(dataset.finish(n_rows) for dataset in datasets)
+
+    def _store_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        if not waiting:
+            return
+        indices, tables = list(waiting), list(waiting.values())
+        n_peaks = np.array([table.n_rows for table in tables], np.uint32)
+        (self._n_peaks or self._open_n_peaks()).put_each(indices, n_peaks)
+        for number, (column, row) in enumerate(zip(COLUMNS, TABLE_ROWS, strict=True)):
+            came = [i for i, table in enumerate(tables) if row in table.came]
+            if not came:
+                continue
+            block = np.full((len(came), self._plan.max_spot_count), column.sentinel, column.dtype)
+            for target, i in zip(block, came, strict=True):
+                target[: n_peaks[i]] = tables[i].numbers[row]
+            dataset = self._datasets.get(number) or self._open(number)
+            dataset.put_each([indices[i] for i in came], block)
 
     def _open(self, number: int) -> RowDataset:
         dataset = open_rows(self._entry, stored_column(COLUMNS[number], self._plan), self._storage)

@@ -82,6 +82,21 @@ def plain_block(values: Sequence[object], dtype: np.dtype[np.generic]) -> Array 
     return np.array(integers, dtype) if low <= min(integers) and max(integers) <= high else None
 
 
+def fitting_block(values: Array, dtype: np.dtype[np.generic]) -> Array | None:
+    """`values` as `dtype` if the dataset can hold each of them; None: somebody has to look at each value."""
+    if values.dtype == dtype:
+        return values
+    if values.dtype.kind != dtype.kind and not (values.dtype.kind == "i" and dtype.kind == "u"):
+        return None
+    if dtype.kind == "f":
+        return values.astype(dtype) if (np.abs(values) <= _LARGEST[dtype.char]).all() else None  # type: ignore[arg-type]
+    if dtype.kind == "S":
+        fits = (np.strings.str_len(values) < dtype.itemsize).all()  # type: ignore[arg-type]
+        return values.astype(dtype) if fits else None
+    low, high = _INTEGER_LIMITS[dtype.char]
+    return values.astype(dtype) if low <= int(values.min()) and int(values.max()) <= high else None  # type: ignore[attr-defined]
+
+
 def ascii_text(size_bytes: int) -> Convert:
     """For ASCII text that leaves room for the terminating NUL in `size_bytes`."""
 

@@ -208,7 +208,7 @@ class Run:
         (payload,) = image.channels.values()
         if self.plan.channels[0] in image.channels:
             return image
-        return replace(image, channels={self.plan.channels[0]: payload})
+        return image.with_channels({self.plan.channels[0]: payload})
 
     def _channels_are_usable(self, names: tuple[str, ...]) -> bool:
         return len(names) <= self._limits.max_channels and all(usable_channel(name) for name in names)
@@ -234,7 +234,7 @@ class Run:
     def _in_storage_order(self, image: ImageMessage) -> ImageMessage:
         if tuple(image.channels) == self._channels:
             return image
-        return replace(image, channels={name: image.channels[name] for name in self._channels})
+        return image.with_channels({name: image.channels[name] for name in self._channels})
 
 
 def native(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -251,6 +252,12 @@ class ImageMessage:
     source: memoryview | None = field(default=None, repr=False, compare=False)
     cuts: Sequence[Sequence[int]] = field(default=(), repr=False, compare=False)
     """(offset, size) of every view of `source` among the values, at least of the pixels."""
+
+    def with_channels(self, channels: Mapping[str, Payload]) -> Self:
+        """The same message with other channels."""
+        other = object.__new__(type(self))
+        object.__setattr__(other, "__dict__", {**self.__dict__, "channels": channels})
+        return other
 
     def whole(self) -> ImageMessage:
         """The message with every value an attribute of its own."""

@@ -65,7 +65,8 @@ class PlainImage(ImageMessage):
 
     def whole(self) -> ImageMessage:
         assert self.source is not None  # noqa: S101 it was read from there
-        return cast("ImageMessage", decode(self.source, self.constants.limits))
+        message = cast("ImageMessage", decode(self.source, self.constants.limits))
+        return message.with_channels(self.channels)
 
 
 def new(values: dict[str, object]) -> PlainImage:

@@ -267,7 +267,10 @@ def _sums(data: Bytes, position: int, cells: Numbers, first: int) -> int:
         if which < 0 or cells[1, first + which] != _ABSENT:
             return -1
         value, position = _integer(data, position + size)
-        if position < 0 or ((which == 1 or which == 3) and value < 0) or (which >= 4 and abs(value) > _EXACT):
+        has_to_be_exact = which == 0 or which >= 4
+        if position < 0 or ((which == 1 or which == 3) and value < 0):
+            return -1
+        if has_to_be_exact and abs(value) > _EXACT:
             return -1
         cells[0, first + which] = value
         cells[1, first + which] = _HOLDS_INTEGER

@@ -6,6 +6,7 @@ from typing import Final
 
 from jfwriter.wire.jsonlike import n_values
 from jfwriter.wire.messages import ImageMessage, Message, StartMessage
+from jfwriter.wire.plain_image import PlainImage
 
 VALUE_BYTES: Final = 128
 """Of one value of free-form data, at most: an entry of a map of its own takes 240 and counts as two."""
@@ -17,6 +18,10 @@ def held_bytes(message: Message) -> int:
     """At most so many bytes: free-form data and arrays of numbers, which take a byte each in the message and
     eight in memory. What else a message may hold is in proportion to its own bytes, or bounded to kilobytes.
     """
+    if isinstance(message, PlainImage):
+        spots = message.spot_table
+        n_bytes = message.cells.nbytes + message.spans.nbytes + message.n_other_bytes
+        return n_bytes if spots is None else n_bytes + spots.numbers.nbytes
     if isinstance(message, ImageMessage):
         appendix, names = message.user_data, _OF_IMAGES
     elif isinstance(message, StartMessage):
