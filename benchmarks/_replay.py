@@ -19,8 +19,8 @@ from jfwriter.session.orders import (
 )
 from jfwriter.session.session import Session
 from jfwriter.settings import LimitSettings, Settings
-from jfwriter.wire.stream import StreamDecoder
 from jfwriter.wire.messages import EndMessage, ImageMessage, StartMessage
+from jfwriter.wire.stream import StreamDecoder
 
 
 class Replay:

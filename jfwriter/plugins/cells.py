@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from jfwriter.wire.messages import ImageMessage
 from jfwriter.wire.plain_fields import LATTICE_CELLS, PLACES, Kind, State
-from jfwriter.wire.plain_image import Cells, PlainImage, new, region_cells
+from jfwriter.wire.plain_image import Cells, PlainImage, new
 
 Array = npt.NDArray[np.generic]
 
@@ -32,11 +32,11 @@ class CellBlock:
         self._values, self._states = stacked
         self._floats = self._values.view(np.float64)
 
-    def column(self, name: str) -> CellColumn | None:
-        """Of a field; None where plain images never have it."""
+    def column(self, name: str) -> CellColumn:
+        """Of a field with at most one value in an image; no row of one that plain images never have."""
         place = PLACES.get(name)
-        if place is None or place.kind in {Kind.SINGLES, Kind.COUNTS, Kind.SPOTS, Kind.IMAGES, Kind.REGIONS}:
-            return None
+        if place is None:
+            return CellColumn(self._values[:, 0], np.zeros(len(self._rows), np.bool_))
         cell = place.place
         came = self._states[:, cell] != State.ABSENT
         if place.kind is Kind.FLOAT:
@@ -49,11 +49,8 @@ class CellBlock:
 
     def denominators(self, name: str) -> npt.NDArray[np.int64]:
         """Of a time, where it came."""
-        return self._values[:, PLACES[name].place + 1]
-
-    def regions(self, n_regions: int) -> Cells:
-        """Values and states of the first regions, int64 [n, 2, n_regions, len(SUMS)]."""
-        return np.stack([region_cells(row, n_regions) for row in self._rows])
+        found: npt.NDArray[np.int64] = self._values[:, PLACES[name].place + 1]
+        return found
 
     def image(self, row: int) -> ImageMessage:
         """What can be told of an image without its message: the values in its cells."""

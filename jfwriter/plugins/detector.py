@@ -44,7 +44,7 @@ class Clock:
 
         def column(cells: CellBlock) -> CellColumn | None:
             found = cells.column(field)
-            if found is None or not self._denominator or not found.came.all():
+            if not self._denominator or not found.came.all():
                 return None
             if (cells.denominators(field) != self._denominator).any():
                 return None
@@ -60,10 +60,8 @@ def _number(image: ImageMessage) -> object:
     return image.image_id if image.original_image_id is None else image.original_image_id
 
 
-def _numbers(cells: CellBlock) -> CellColumn | None:
+def _numbers(cells: CellBlock) -> CellColumn:
     original, own = cells.column("original_image_id"), cells.column("image_id")
-    if original is None or own is None:
-        return None
     return CellColumn(np.where(original.came, original.values, own.values), own.came)
 
 
@@ -82,7 +80,7 @@ def _efficiency(image: ImageMessage) -> object:
 def _efficiencies(cells: CellBlock) -> CellColumn | None:
     """None where an image does not say it itself."""
     found = cells.column("data_collection_efficiency")
-    return found if found is not None and found.came.all() else None
+    return found if found.came.all() else None
 
 
 def detector(plan: RunPlan) -> ColumnPlugin:

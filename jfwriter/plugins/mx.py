@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jfwriter.plugins.cells import CellBlock, CellColumn
 from jfwriter.plugins.columns import Column, ColumnPlugin
 from jfwriter.plugins.values import ascii_text, rows_of, vector
 from jfwriter.session.plan import RunPlan
@@ -20,6 +21,10 @@ def indexing_is_on(plan: RunPlan) -> bool:
 def _unit_cell(image: ImageMessage) -> object:
     cell = image.indexing_unit_cell
     return None if cell is None else [getattr(cell, name) for name in CELL_FIELDS]
+
+
+def _unit_cells(cells: CellBlock) -> CellColumn:
+    return cells.column("indexing_unit_cell")
 
 
 def mx(plan: RunPlan) -> ColumnPlugin:
@@ -52,6 +57,7 @@ def mx(plan: RunPlan) -> ColumnPlugin:
                convert=vector("f4", 9)),
         Column("MX/latticeIndexedExtra", "f4", NAN, "indexing_lattice_extra", "Angstrom", (n_extra, 9),
                convert=rows_of("f4", n_extra, 9)),
-        Column("MX/unitCellIndexed", "f4", NAN, _unit_cell, None, (6,), convert=vector("f4", 6)),
+        Column("MX/unitCellIndexed", "f4", NAN, _unit_cell, None, (6,), convert=vector("f4", 6),
+               of_cells=_unit_cells),
     )  # fmt: skip
     return ColumnPlugin("mx", plan, columns)

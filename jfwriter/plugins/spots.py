@@ -80,9 +80,9 @@ class SpotsPlugin:
 
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels
-        if isinstance(image, PlainImage) and (table := image.spot_table) is not None:
-            if table.n_rows <= self._n_max and INTENSITY in table.came:
-                return table
+        table = image.spot_table if isinstance(image, PlainImage) else None
+        if table is not None and table.n_rows <= self._n_max and INTENSITY in table.came:
+            return table
         spots = image.spots
         if spots is None:
             return None

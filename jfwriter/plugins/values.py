@@ -89,12 +89,12 @@ def fitting_block(values: Array, dtype: np.dtype[np.generic]) -> Array | None:
     if values.dtype.kind != dtype.kind and not (values.dtype.kind == "i" and dtype.kind == "u"):
         return None
     if dtype.kind == "f":
-        return values.astype(dtype) if (np.abs(values) <= _LARGEST[dtype.char]).all() else None  # type: ignore[arg-type]
+        return values.astype(dtype) if (np.abs(values) <= _LARGEST[dtype.char]).all() else None
     if dtype.kind == "S":
-        fits = (np.strings.str_len(values) < dtype.itemsize).all()  # type: ignore[arg-type]
+        fits = (np.char.str_len(cast("npt.NDArray[np.bytes_]", values)) < dtype.itemsize).all()
         return values.astype(dtype) if fits else None
     low, high = _INTEGER_LIMITS[dtype.char]
-    return values.astype(dtype) if low <= int(values.min()) and int(values.max()) <= high else None  # type: ignore[attr-defined]
+    return values.astype(dtype) if low <= int(values.min()) and int(values.max()) <= high else None
 
 
 def ascii_text(size_bytes: int) -> Convert:

@@ -10,6 +10,7 @@ import enum
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from jfwriter.wire import aliases, array_fields, fields
 from jfwriter.wire.image import FIELDS
@@ -83,27 +84,30 @@ class Place(NamedTuple):
     highest: int = 0
 
 
+def _cells_of(name: str, converter: fields.Converter) -> tuple[Kind, int] | None:
+    """Kind and number of cells of a field; None if it is not kept in cells."""
+    plain = fields.plain_of(converter)
+    if plain is not None:
+        return (Kind.INTEGER if plain.kind is int else Kind.FLOAT), 1
+    if converter is fields.boolean:
+        return Kind.BOOLEAN, 1
+    if converter is fields.rational:
+        return Kind.RATIONAL, 2
+    if converter is array_fields.lattice:
+        return Kind.LATTICE, LATTICE_CELLS
+    return (Kind.WORD, 1) if name == "bravais_lattice" else None
+
+
 def _places() -> tuple[dict[str, Place], int]:
     """By field of the message, and the number of cells before those of the regions."""
     places: dict[str, Place] = {}
     n_cells = 0
     for name, field in FIELDS.items():
-        plain = fields.plain_of(field.converter)
-        kind, n_taken, low, high = None, 1, 0, 0
-        if plain is not None and plain.kind is int:
-            kind, low, high = Kind.INTEGER, int(plain.lowest), min(int(plain.highest), fields.INT64_MAX)
-        elif plain is not None:
-            kind = Kind.FLOAT
-        elif field.converter is fields.boolean:
-            kind = Kind.BOOLEAN
-        elif field.converter is fields.rational:
-            kind, n_taken = Kind.RATIONAL, 2
-        elif field.converter is array_fields.lattice:
-            kind, n_taken = Kind.LATTICE, LATTICE_CELLS
-        elif name == "bravais_lattice":
-            kind = Kind.WORD
-        if kind is not None:
-            places[name] = Place(kind, n_cells, low, high)
+        found = _cells_of(name, field.converter)
+        if found is not None:
+            kind, n_taken = found
+            low, high = (field.lowest, field.highest) if kind is Kind.INTEGER else (0, 0)
+            places[name] = Place(kind, n_cells, int(low), min(int(high), fields.INT64_MAX))
             n_cells += n_taken
     for span, name in enumerate(CONSTANTS):
         places[name] = Place(Kind.CONSTANT, span)
@@ -121,13 +125,15 @@ KEYS: Final = {**{name: name for name in PLACES}, **aliases.IMAGE}
 """Every accepted spelling -> field. A message with any other key is not plain."""
 
 
-def key_table() -> tuple[np.ndarray[tuple[int, int], np.dtype[np.uint8]], np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
-    """Of each key: its text uint8 [k, w], padded with zeros; int64 [k, 6]: its length, the field (a number),
-    and what `Place` says."""
+def key_table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Of each key: its text uint8 [k, w], padded with zeros; int64 [k, 6]: its length, the number of its
+    field, and what `Place` says."""
     numbers = {name: number for number, name in enumerate(PLACES)}
     names = np.zeros((len(KEYS), max(map(len, KEYS))), np.uint8)
     table = np.zeros((len(KEYS), 6), np.int64)
     for row, (key, field) in enumerate(KEYS.items()):
         names[row, : len(key)] = np.frombuffer(key.encode(), np.uint8)
         table[row] = (len(key), numbers[field], *PLACES[field])
+    for constant in (names, table):
+        constant.flags.writeable = False
     return names, table

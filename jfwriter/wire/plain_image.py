@@ -134,7 +134,7 @@ def _regions(image: PlainImage) -> object:
     names = image.constants.regions
     sums = region_cells(image.cells, len(names))
     return {
-        name: _integral(*values)
+        name: _integral(values)
         for name, values, state in zip(names, sums[0].tolist(), sums[1, :, 0].tolist(), strict=True)
         if state != _ABSENT
     }
@@ -146,11 +146,10 @@ def region_cells(cells: Cells, n_regions: int) -> Cells:
     return cells[:, FIRST_REGION_CELL : FIRST_REGION_CELL + n_cells].reshape(2, n_regions, len(SUMS))
 
 
-def _integral(total: int, square: int, highest: int, pixels: int, x: int, y: int) -> RoiIntegral:
+def _integral(sums: list[int]) -> RoiIntegral:
+    total, square, highest, pixels, x, y = sums
     centre = (x / total, y / total) if total else (None, None)
-    return RoiIntegral(
-        sum=total, sum_square=square, max=highest, pixels=pixels, x=centre[0], y=centre[1]
-    )
+    return RoiIntegral(sum=total, sum_square=square, max=highest, pixels=pixels, x=centre[0], y=centre[1])
 
 
 _CELL_GETTERS: Final = {Kind.RATIONAL: _rational, Kind.WORD: _word, Kind.LATTICE: _lattice}
@@ -163,7 +162,7 @@ def _give_properties() -> None:
         if name in _IN_EVERY_MESSAGE or kind in {Kind.CONSTANT, Kind.IMAGES}:
             continue
         if kind is Kind.SPOTS:
-            getter = _spots
+            getter: Callable[[PlainImage], object] = _spots
         elif kind is Kind.REGIONS:
             getter = _regions
         elif name in SPANS:

@@ -22,8 +22,7 @@ from jfwriter.wire.plain_fields import (
     Kind,
     State,
 )
-from jfwriter.wire.scan import Bytes, Numbers, argument_of, head_size
-from jfwriter.wire.scan import _plain_rows as plain_rows
+from jfwriter.wire.scan import Bytes, Numbers, argument_of, head_size, plain_rows
 from jfwriter.wire.table import half
 
 # Numba's cache looks at the date of this file alone: touch it when a helper of `wire.scan` changes, or a
@@ -37,9 +36,20 @@ _TAG_SINGLES, _TAG_COUNTS, _FIRST_TYPED, _LAST_TYPED = 85, 70, 64, 87
 _COMPRESSED = 56500
 _MAX_DEPTH = 64
 
-_INTEGER, _FLOAT, _BOOLEAN, _RATIONAL, _WORD, _LATTICE, _CONSTANT, _SINGLES, _COUNTS, _SPOTS, _IMAGES, _REGIONS = (
-    int(kind) for kind in Kind
-)
+(
+    _INTEGER,
+    _FLOAT,
+    _BOOLEAN,
+    _RATIONAL,
+    _WORD,
+    _LATTICE,
+    _CONSTANT,
+    _SINGLES,
+    _COUNTS,
+    _SPOTS,
+    _IMAGES,
+    _REGIONS,
+) = (int(kind) for kind in Kind)
 _ABSENT, _HOLDS_INTEGER, _HOLDS_FLOAT, _HOLDS_BOOLEAN, _HOLDS_WORD = (int(state) for state in State)
 _N_SUMS = len(SUMS)
 _SUM_NAMES = np.zeros((_N_SUMS, max(map(len, SUMS))), np.uint8)
@@ -316,7 +326,7 @@ def _constant(data: Bytes, position: int, known: Bytes, sizes: Numbers, which: i
         known[which, :size] = data[position:end]
         sizes[which] = size
         return end
-    size = sizes[which]
+    size = int(sizes[which])
     if size < 1 or size > data.size - position or not _same(data, position, size, known, which):
         return -1
     return position + size
@@ -328,7 +338,7 @@ def _constant(data: Bytes, position: int, known: Bytes, sizes: Numbers, which: i
     " int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[::1], boolean)",
     keeps_gil=True,
 )
-def scan_image(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the entries
+def scan_image(  # noqa: PLR0915 one loop over the entries
     data: Bytes,
     names: Bytes,
     keys: Numbers,
@@ -347,8 +357,8 @@ def scan_image(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the entri
 
     data: uint8 [n]. names, keys: `plain_fields.key_table`. hints: int64 [k + 1], which key followed which,
     kept from message to message. constants: uint8 [c, MAX_CONSTANT_BYTES] with constant_sizes int64 [c], 0:
-    not known. regions: uint8 [MAX_REGIONS, MAX_NAME_BYTES] with region_sizes int64 [MAX_REGIONS + 1], the last
-    how many there are, -1: not known. cells: int64 [2, N_CELLS], receives values and states. spans: int64
+    not known. regions: uint8 [MAX_REGIONS, MAX_NAME_BYTES] with region_sizes int64 [MAX_REGIONS + 1], of
+    which the last is how many there are, -1: not known. cells: int64 [2, N_CELLS], receives values and states. spans: int64
     [N_SPANS, 2], receives (offset, size), offset -1: absent. channels: int64 [MAX_CHANNELS, N_CHANNEL_FACTS].
     result: int64 [2], receives the number of channels and the bytes beside the pixels.
 
@@ -446,7 +456,9 @@ def scan_image(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the entri
             else:
                 position = _regions(data, position, regions, region_sizes, cells, place, learning)
             if position < 0:
-                return 100 + kind
+                return 13
     if position != data.size or result[0] == 0:
         return 11
-    return 0 if result[1] <= MAX_BYTES else 12
+    if result[1] > MAX_BYTES:
+        return 12
+    return 0

@@ -174,7 +174,7 @@ def _close(stack: Numbers, depth: int) -> int:
 
 
 @helper
-def _plain_rows(data: Bytes, start: int, n_rows: int) -> tuple[int, int]:
+def plain_rows(data: Bytes, start: int, n_rows: int) -> tuple[int, int]:
     """(bytes, data items) of `n_rows` maps of short text to numbers, booleans and nulls, as tables have them.
     (0, 0) if they are anything else, and then the general way looks at them."""
     position = start
@@ -288,7 +288,7 @@ def scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 one state machine; its state 
                     table = n_cuts
                     n_cuts += 1
                     if depth + 2 <= max_nesting and depth + 2 < stack.shape[0]:
-                        plain, inside = _plain_rows(data, position + head, argument)
+                        plain, inside = plain_rows(data, position + head, argument)
                         if plain > 0 and n_items + inside <= MAX_ITEMS:
                             n_items += inside
                             body = plain

@@ -34,7 +34,9 @@ from jfwriter.wire.plain_fields import (
 )
 from jfwriter.wire.plain_image import Constants, PlainImage, new
 from jfwriter.wire.plain_scan import N_CHANNEL_FACTS, scan_image
+from jfwriter.wire.scan import Numbers
 from jfwriter.wire.spots import raw_spots
+from jfwriter.wire.table import RawTable
 
 PATIENCE: Final = 8
 """After so many images that were not plain, one after another, only each `SELDOM`-th is tried."""
@@ -43,7 +45,7 @@ _MAX_FORMS: Final = 64
 _PROMOTED: Final = frozenset({*FIELDS, *LISTS, *aliases.IMAGE, aliases.LATTICE_TYPE})
 """Keys of `user_data` that are fields of the message."""
 _SERIES_ID, _IMAGE_ID = PLACES["series_id"].place, PLACES["image_id"].place
-_UNIQUE_ID, _DATE, _USER_DATA = (CONSTANTS.index(name) for name in CONSTANTS[1:])
+_CONSTANT_SPANS: Final = tuple((name, span) for span, name in enumerate(CONSTANTS) if name != "type")
 _SPOTS = PLACES["spots"].place
 _PROFILES = [PLACES[name].place for name in SPANS if name != "spots"]
 
@@ -61,8 +63,6 @@ class StreamDecoder:
 
     def __init__(self) -> None:
         self._names, self._keys = key_table()
-        for constant in (self._names, self._keys):
-            constant.flags.writeable = False
         self._hints = np.zeros(len(self._keys) + 1, np.int64)
         self._constant_bytes = np.zeros((len(CONSTANTS), MAX_CONSTANT_BYTES), np.uint8)
         self._constant_sizes = np.zeros(len(CONSTANTS), np.int64)
@@ -89,58 +89,55 @@ class StreamDecoder:
         return message
 
     def _read(self, buffer: memoryview, limits: LimitSettings) -> PlainImage | None:
+        """The message if it is plain."""
         constants = self._constants
         if constants is None or limits is not constants.limits or len(buffer) > limits.max_message_bytes:
             return None
         cells, spans = np.empty((2, N_CELLS), np.int64), np.empty((N_SPANS, 2), np.int64)
-        if self._scan(buffer, cells, spans, learning=False):
+        if self._scan(buffer, cells, spans, learning=False) or not (
+            cells[1, _SERIES_ID] and cells[1, _IMAGE_ID]
+        ):
             return None
         n_channels, n_other_bytes = self._result.tolist()
-        if not (cells[1, _SERIES_ID] and cells[1, _IMAGE_ID]) or n_channels > limits.max_channels:
+        places = spans.tolist()
+        channels = self._payloads(buffer, n_channels, limits)
+        table = _spot_table(buffer, *places[_SPOTS])
+        if channels is None or (table is not None and table.n_rows > limits.max_spots):
             return None
-        if any(spans[span, 1] > 4 * limits.max_azint_bins for span in _PROFILES if spans[span, 0] >= 0):
-            return None
-        channels: dict[str, Payload] = {}
-        cuts = []
-        for facts in self._channels[:n_channels].tolist():
-            form = self._form(buffer, facts, limits)
-            if form is None:
-                return None
-            offset, size = cut = facts[8:]
-            channels[form[0]] = Payload(buffer[offset : offset + size], *form[1:])
-            cuts.append(cut)
-        if len(channels) < n_channels:
+        if (table is None and places[_SPOTS][0] >= 0) or _is_too_long(places, limits):
             return None
         values: dict[str, object] = {
             "series_id": int(cells[0, _SERIES_ID]),
             "image_id": int(cells[0, _IMAGE_ID]),
             "channels": channels,
             "source": buffer,
-            "cuts": cuts,
+            "cuts": self._channels[:n_channels, 8:].tolist(),
             "cells": cells,
             "spans": spans,
-            "spot_table": None,
+            "spot_table": table,
             "constants": constants,
             "n_other_bytes": n_other_bytes,
         }
-        places = spans.tolist()
-        if places[_UNIQUE_ID][0] >= 0:
-            values["series_unique_id"] = constants.series_unique_id
-        if places[_DATE][0] >= 0:
-            values["series_date"] = constants.series_date
-        if places[_USER_DATA][0] >= 0:
-            values["user_data"] = constants.user_data
-        offset, size = places[_SPOTS]
-        if offset >= 0:
-            values["spot_table"] = table = raw_spots(buffer[offset : offset + size])
-            if table is None or table.n_rows > limits.max_spots:
-                return None
+        for name, span in _CONSTANT_SPANS:
+            if places[span][0] >= 0:
+                values[name] = getattr(constants, name)
         return new(values)
 
-    def _scan(
-        self, buffer: memoryview, cells: np.ndarray[tuple[int, int], np.dtype[np.int64]],
-        spans: np.ndarray[tuple[int, int], np.dtype[np.int64]], *, learning: bool,
-    ) -> int:  # fmt: skip
+    def _payloads(
+        self, buffer: memoryview, n_channels: int, limits: LimitSettings
+    ) -> dict[str, Payload] | None:
+        """The pixels of the message that was just scanned; None if they cannot be stored."""
+        channels: dict[str, Payload] = {}
+        for facts in self._channels[:n_channels].tolist():
+            form = self._form(buffer, facts, limits)
+            if form is None:
+                return None
+            name, codec, dtype, shape = form
+            offset, size = facts[8:]
+            channels[name] = Payload(buffer[offset : offset + size], codec, dtype, shape)
+        return channels if n_channels == len(channels) <= limits.max_channels else None
+
+    def _scan(self, buffer: memoryview, cells: Numbers, spans: Numbers, *, learning: bool) -> int:
         return scan_image(
             np.frombuffer(buffer, np.uint8),
             self._names,
@@ -187,6 +184,15 @@ class StreamDecoder:
         )
 
 
+def _spot_table(buffer: memoryview, offset: int, size: int) -> RawTable | None:
+    return None if offset < 0 else raw_spots(buffer[offset : offset + size])
+
+
+def _is_too_long(places: list[list[int]], limits: LimitSettings) -> bool:
+    """Whether a profile has more bins than it may have."""
+    return any(places[span][0] >= 0 and places[span][1] > 4 * limits.max_azint_bins for span in _PROFILES)
+
+
 def _form_of(key: tuple[object, ...], limits: LimitSettings) -> _Form | None:
     name, algorithm, height, width, tag, item_bytes = key
     pixels: object = b""
@@ -195,7 +201,9 @@ def _form_of(key: tuple[object, ...], limits: LimitSettings) -> _Form | None:
             pixels = cbor2.CBORTag(tags.TAG_COMPRESSED, [algorithm.decode(), item_bytes, b""])  # type: ignore[attr-defined]
         content = cbor2.CBORTag(tag, pixels)  # type: ignore[arg-type]
         image = tags.image(
-            cbor2.CBORTag(tags.TAG_ARRAY, [[height, width], content]), tags.IMAGE_DTYPES, limits.max_image_pixels
+            cbor2.CBORTag(tags.TAG_ARRAY, [[height, width], content]),
+            tags.IMAGE_DTYPES,
+            limits.max_image_pixels,
         )
         text = fields.text(name.decode(), limits)  # type: ignore[attr-defined]
     except (Mismatch, UnicodeDecodeError, ProtocolError):

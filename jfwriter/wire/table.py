@@ -189,7 +189,7 @@ class RawTable(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        return self.numbers.shape[1]
+        return len(self.numbers[0])
 
 
 class TableReader:

@@ -20,8 +20,8 @@ def held_bytes(message: Message) -> int:
     """
     if isinstance(message, PlainImage):
         spots = message.spot_table
-        n_bytes = message.cells.nbytes + message.spans.nbytes + message.n_other_bytes
-        return n_bytes if spots is None else n_bytes + spots.numbers.nbytes
+        spot_bytes = 0 if spots is None else spots.numbers.nbytes
+        return message.cells.nbytes + message.spans.nbytes + message.n_other_bytes + spot_bytes
     if isinstance(message, ImageMessage):
         appendix, names = message.user_data, _OF_IMAGES
     elif isinstance(message, StartMessage):
