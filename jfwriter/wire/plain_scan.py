@@ -358,9 +358,10 @@ def scan_image(  # noqa: PLR0915 one loop over the entries
     data: uint8 [n]. names, keys: `plain_fields.key_table`. hints: int64 [k + 1], which key followed which,
     kept from message to message. constants: uint8 [c, MAX_CONSTANT_BYTES] with constant_sizes int64 [c], 0:
     not known. regions: uint8 [MAX_REGIONS, MAX_NAME_BYTES] with region_sizes int64 [MAX_REGIONS + 1], of
-    which the last is how many there are, -1: not known. cells: int64 [2, N_CELLS], receives values and states. spans: int64
-    [N_SPANS, 2], receives (offset, size), offset -1: absent. channels: int64 [MAX_CHANNELS, N_CHANNEL_FACTS].
-    result: int64 [2], receives the number of channels and the bytes beside the pixels.
+    which the last is how many there are, -1: not known. cells: int64 [2, N_CELLS], receives values and
+    states. spans: int64 [N_SPANS, 2], receives (offset, size), offset -1: absent. channels: int64
+    [MAX_CHANNELS, N_CHANNEL_FACTS]. result: int64 [2], receives the number of channels and the bytes beside
+    the pixels.
 
     `learning`: constants and regions are noted instead of compared; the message must be well-formed.
     """
