@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.wire.messages import ImageMessage
+from jfwriter.wire.plain_fields import PLACES, SUMS
+from jfwriter.wire.plain_image import PlainImage, region_cells
 
 WINDOW_IMAGES = 1000
 """Images of a moving average, as Jungfraujoch's."""
@@ -25,6 +27,15 @@ FIGURES = (
 """Means per image; the rates are shares of images."""
 
 NAN = float("nan")
+
+_CELLS = [
+    PLACES[name].place
+    for name in (
+        "spot_count", "indexing_result", "bkg_estimate", "saturated_pixel_count", "error_pixel_count"
+    )
+]  # fmt: skip
+_BACKGROUND = PLACES["bkg_estimate"].place
+_PIXELS, _SUM = SUMS.index("pixels"), SUMS.index("sum")
 
 
 class RunFigures:
@@ -42,6 +53,10 @@ class RunFigures:
         row = self.n_images % WINDOW_IMAGES
         if row == 0 and self.n_images:
             self._add_up(self._rows)
+        if isinstance(image, PlainImage):
+            self._rows[row] = self._plain(image)
+            self.n_images += 1
+            return
         spots = image.spot_count
         if spots is None and image.spots is not None:
             spots = len(image.spots.x)
@@ -57,6 +72,23 @@ class RunFigures:
             NAN if beam is None else beam.sum,
         )
         self.n_images += 1
+
+    def _plain(self, image: PlainImage) -> tuple[float, ...]:
+        """The figures of one image, from its cells: eight properties would take ten times as long."""
+        (spots, indexed, _, saturated, errors), states = image.cells[:, _CELLS].tolist()
+        has_spots, has_indexed, has_background, has_saturated, has_errors = states
+        if not has_spots and image.spot_table is not None:
+            spots, has_spots = image.spot_table.n_rows, True
+        beam = _beam(image)
+        return (
+            spots if has_spots else NAN,
+            spots >= self._min_spots if has_spots else NAN,
+            indexed if has_indexed else NAN,
+            float(image.cells[0].view(np.float64)[_BACKGROUND]) if has_background else NAN,
+            saturated if has_saturated else NAN,
+            errors if has_errors else NAN,
+            *beam,
+        )
 
     def recent(self) -> dict[str, float | None]:
         """Means over the last images that told the figure; None where none did."""
@@ -74,6 +106,15 @@ class RunFigures:
     def _add_up(self, rows: npt.NDArray[np.float64]) -> None:
         self._sums += _sum(rows)
         self._counts += _count(rows)
+
+
+def _beam(image: PlainImage) -> tuple[float, float]:
+    """(pixels, sum) of the region of that name."""
+    names = image.constants.regions
+    if BEAM not in names:
+        return NAN, NAN
+    values, states = region_cells(image.cells, len(names))[:, names.index(BEAM)]
+    return (float(values[_PIXELS]), float(values[_SUM])) if states[_SUM] else (NAN, NAN)
 
 
 def _sum(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -319,8 +319,9 @@ class RunWriter:
         file = files.for_image(order)
         self._account.losses.lost.discard(image.image_id)
         self._account.n_seen = max(self._account.n_seen, image.image_id + 1)
-        if image.original_image_id is not None and self._plan.write_master:
-            self._master.original_numbers.add(image.image_id, image.original_image_id)
+        original = image.original_image_id
+        if original is not None and self._plan.write_master:
+            self._master.original_numbers.add(image.image_id, original)
         file.append_rows(order.row, self._plugins.rows(image))
 
     def _finish_files(self, files: DataFiles, order: FinishRun) -> None:

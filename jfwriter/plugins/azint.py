@@ -17,6 +17,7 @@ from jfwriter.plugins.columns import carries_any, open_rows, row_storage
 from jfwriter.plugins.values import Array, fitted, without_infinite
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
+from jfwriter.wire.plain_image import PlainImage
 
 DATASETS = (
     ("image", np.dtype("f4"), np.nan, "az_int_profile"),
@@ -47,6 +48,13 @@ class AzintPlugin:
 
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels
+        if isinstance(image, PlainImage):
+            profiles = (
+                image.sent("az_int_profile"),
+                image.sent("az_int_profile_std"),
+                image.sent("az_int_profile_count"),
+            )
+            return profiles if carries_any(profiles) else None
         profiles = (image.az_int_profile, image.az_int_profile_std, image.az_int_profile_count)
         return profiles if carries_any(profiles) else None
 

@@ -17,7 +17,6 @@ from jfwriter.settings import LimitSettings
 from jfwriter.wire.decode import decode
 from jfwriter.wire.messages import ImageMessage, Rational, RoiIntegral
 from jfwriter.wire.plain_fields import (
-    CONSTANTS,
     FIRST_REGION_CELL,
     LATTICE_CELLS,
     PLACES,
@@ -33,7 +32,7 @@ from jfwriter.wire.table import RawTable
 Cells = npt.NDArray[np.int64]
 """[2, N_CELLS]: values and states."""
 
-_FIRST_ARRAY: Final = len(CONSTANTS)
+_SINGLE, _COUNT = np.dtype("<f4"), np.dtype("<u4")
 _ABSENT, _FLOAT, _BOOLEAN = int(State.ABSENT), int(State.FLOAT), int(State.BOOLEAN)
 
 
@@ -62,6 +61,15 @@ class PlainImage(ImageMessage):
         constants: Constants
         n_other_bytes: int
         """Of the message, beside its pixels."""
+
+    def sent(self, name: str) -> npt.NDArray[np.generic] | None:
+        """An array of numbers as it was sent, a view into `source`."""
+        kind, span, _, _ = PLACES[name]
+        offset, size = self.spans[span].tolist()
+        if offset < 0:
+            return None
+        dtype = _SINGLE if kind is Kind.SINGLES else _COUNT
+        return np.frombuffer(self.source, dtype, size // 4, offset)  # type: ignore[arg-type]
 
     def whole(self) -> ImageMessage:
         assert self.source is not None  # noqa: S101 it was read from there
@@ -113,15 +121,10 @@ def _lattice(cell: int) -> Callable[[PlainImage], object]:
     return get
 
 
-def _array(span: int, kind: Kind) -> Callable[[PlainImage], object]:
+def _array(name: str, kind: Kind) -> Callable[[PlainImage], object]:
     def get(image: PlainImage) -> object:
-        offset, size = image.spans[span].tolist()
-        if offset < 0:
-            return None
-        if kind is Kind.SINGLES:
-            return np.frombuffer(image.source, "<f4", size // 4, offset)  # type: ignore[arg-type]
-        counts = np.frombuffer(image.source, "<u4", size // 4, offset)  # type: ignore[arg-type]
-        return counts.astype(np.uint64)
+        sent = image.sent(name)
+        return sent if sent is None or kind is Kind.SINGLES else sent.astype(np.uint64)
 
     return get
 
@@ -166,7 +169,7 @@ def _give_properties() -> None:
         elif kind is Kind.REGIONS:
             getter = _regions
         elif name in SPANS:
-            getter = _array(place, kind)
+            getter = _array(name, kind)
         else:
             getter = _CELL_GETTERS.get(kind, _number)(place)
         setattr(PlainImage, name, property(getter))
