@@ -23,31 +23,35 @@ Stored = int | PayloadError
 
 def write_batch(
     orders: Iterable[WriteImage],
+    ahead: Callable[[Sequence[WriteImage]], None],
     store: Callable[[WriteImage], int],
     keep: Callable[[WriteImage], None],
     go_on: Callable[[StorageError, Sequence[WriteImage]], None],
 ) -> Iterator[tuple[WriteImage, Stored]]:
-    """Yields each order with what came of it. An order is asked for when the one before is stored.
+    """Yields each order with what came of it. All are asked for at once.
 
-    `store` writes the pixels, raises PayloadError for an image that cannot be stored; `keep` what goes beside
-    them. After a StorageError of either, `go_on` gets it with the orders that nothing has come of: it raises
-    if the run cannot go on, otherwise they are stored anew, all of them.
+    `ahead` may write the pixels of any number of the first ones; `store` writes those that it did not, and
+    enters each image, raises PayloadError for one that cannot be stored; `keep` what goes beside them. After
+    a StorageError of any, `go_on` gets it with the orders that nothing has come of: it raises if the run
+    cannot go on, otherwise they are stored anew, all of them.
     """
-    coming = iter(orders)
-    again: deque[WriteImage] = deque()
+    waiting = deque(orders)
     while True:
         stored: deque[tuple[WriteImage, int]] = deque()
         failure = None
-        order: WriteImage | None = None
         try:
-            while (order := again.popleft() if again else next(coming, None)) is not None:
+            if len(waiting) > 1:
+                ahead(waiting)
+            while waiting:
+                order = waiting[0]
                 try:
                     stored.append((order, store(order)))
                 except PayloadError as error:
-                    yield order, error
+                    yield waiting.popleft(), error
+                else:
+                    waiting.popleft()
         except StorageError as error:
             failure = StorageError(error.reason, str(error))  # without its traceback
-            again.appendleft(order)  # type: ignore[arg-type]
         # What is in the file by now is kept, whatever happened to the next one.
         try:
             while stored:
@@ -57,5 +61,5 @@ def write_batch(
             failure = StorageError(error.reason, str(error))
         if failure is None:
             return
-        again.extendleft(left for left, _ in reversed(stored))
-        go_on(failure, tuple(again))
+        waiting.extendleft(left for left, _ in reversed(stored))
+        go_on(failure, tuple(waiting))

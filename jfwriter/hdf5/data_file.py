@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.errors import PayloadError, StorageError
+from jfwriter.hdf5.ahead import write_ahead
 from jfwriter.hdf5.checksums import RowChecksums, checksum_path, most_unlike, write_checksums
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
 from jfwriter.hdf5.file_facts import ChannelFacts, DatasetFacts, FileFacts, originals
@@ -192,6 +193,10 @@ class DataFile:
         if self._writeback is not None:
             self._writeback.wrote(n_bytes)
         return n_bytes
+
+    def write_ahead(self, orders: Sequence[WriteImage]) -> None:
+        """Write the pixels of the first of `orders`, if that needs no decision; `write` enters them."""
+        write_ahead(self._file, self._images, orders)
 
     def compare(self, row: int, channels: Mapping[str, Payload]) -> Likeness:
         """Of `channels`, whose framing is not checked, with the image at `row`. Raises nothing."""

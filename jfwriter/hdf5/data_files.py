@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
@@ -131,6 +132,15 @@ class DataFiles:
             file = self._first_image(order.file_index, order.image)
         self._open[order.file_index] = file
         return file
+
+    def write_ahead(self, orders: Iterable[WriteImage]) -> None:
+        """Write pixels of the first of `orders`, those of one open file. Raises StorageError."""
+        coming = iter(orders)
+        first = next(coming)
+        file = self._open.get(first.file_index)
+        if file is not None:
+            same = itertools.takewhile(lambda order: order.file_index == first.file_index, coming)
+            file.write_ahead([first, *same])
 
     def compare(self, order: CompareImage) -> Likeness:
         """An image that came again, with the one of an open file. Raises nothing."""

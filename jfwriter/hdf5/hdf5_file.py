@@ -40,7 +40,7 @@ def open_to_read(path: str) -> h5py.File:
 
 def _call(name: str, path: str, flags: int, *properties: int) -> h5py.h5f.FileID | None:
     """None if it failed. Call it with h5py's own lock, so that no other thread is in HDF5."""
-    function = getattr(_library(), name)
+    function = getattr(library(), name)
     function.argtypes = (ctypes.c_char_p, ctypes.c_uint, *(ctypes.c_int64 for _ in properties))
     function.restype = ctypes.c_int64
     ctypes.set_errno(0)
@@ -49,6 +49,6 @@ def _call(name: str, path: str, flags: int, *properties: int) -> h5py.h5f.FileID
 
 
 @functools.cache
-def _library() -> Any:
+def library() -> Any:
     """HDF5 as h5py has loaded it: a library's symbols are looked up in those that it needs, too."""
     return ctypes.CDLL(h5py.h5f.__file__, use_errno=True)

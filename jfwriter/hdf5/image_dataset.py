@@ -41,7 +41,11 @@ LAST_IMAGE_NR = (1 << 31) - 1
 """Largest value of the 32-bit attributes `image_nr_low` and `image_nr_high`."""
 
 
-StoredAs = Callable[[memoryview | bytes], None]
+Grown = tuple[int, int]
+"""Sizes of the file in bytes, before a chunk was written and after."""
+
+StoredAs = Callable[[memoryview | bytes, Grown | None], None]
+"""Is called with a chunk that is in the file, and how the file grew by it if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ class ImageDataset:
         self._scratch = scratch if scratch is not None else Scratch()
         self._n_rows = 0
         self._written = Bits()
+        self._ahead: dict[int, Grown] = {}
+        """By row: chunks that are in the file, of images that are not entered yet."""
         self._parent, self._name = parent.id, name.encode("ascii")
         with storage_faults(f"cannot create {self._label}"):
             self._id = _create(self._parent, self._name, image_format)
@@ -135,13 +141,34 @@ class ImageDataset:
         not the dataset's or the image cannot be unpacked, StorageError if the file cannot take it.
         """
         data = self._as_stored(payload)
+        self.make_room(row)
+        grown = self._ahead.pop(row, None)
+        if grown is None:
+            self._write_chunk(row, data)
+        else:
+            self._note_checksum(row, data)
+        if stored is not None:
+            stored(data, grown)
+        self._enter(row)
+        return len(data)
+
+    def takes(self, payload: Payload) -> bool:
+        """Is `payload` stored as it is?"""
+        return payload.shape == self.format.shape and self.format.takes(payload)
+
+    def make_room(self, row: int) -> int:
+        """See that `row` is within the extent; the dataset's identifier for HDF5. Raises StorageError."""
         if row >= self._n_rows:
             self._set_extent((row // STEP_ROWS + 1) * STEP_ROWS)
-        n_bytes = self._write_chunk(row, data)
-        if stored is not None:
-            stored(data)
-        self._enter(row)
-        return n_bytes
+        return int(self._id.id)
+
+    def is_ahead(self, row: int, grown: Grown) -> None:
+        """The chunk of `row` is in the file; `write` comes next for it."""
+        self._ahead[row] = grown
+
+    def look_again(self) -> None:
+        """Somebody could not write a chunk. Raises StorageError."""
+        self._reopen()
 
     def compare(self, row: int, payload: Payload) -> Likeness:
         """A payload, its framing not checked, with the chunk that was stored at `row`. Raises nothing."""
@@ -159,11 +186,10 @@ class ImageDataset:
 
         Raises StorageError.
         """
-        if row >= self._n_rows:
-            self._set_extent((row // STEP_ROWS + 1) * STEP_ROWS)
+        self.make_room(row)
         self._write_chunk(row, chunk)
         if stored is not None:
-            stored(chunk)
+            stored(chunk, None)
         self._enter(row)
 
     def _enter(self, row: int) -> None:
@@ -212,7 +238,7 @@ class ImageDataset:
         self._id = self._parent = None
 
     def _as_stored(self, payload: Payload) -> memoryview | bytes:
-        if payload.shape == self.format.shape and self.format.takes(payload):
+        if self.takes(payload):
             return payload.data
         return self._repacked(payload)
 
@@ -240,9 +266,12 @@ class ImageDataset:
         if failure is not None:
             self._reopen()
             raise failure
+        self._note_checksum(row, data)
+        return len(data)
+
+    def _note_checksum(self, row: int, data: memoryview | bytes) -> None:
         if self.checksums is not None:
             self.checksums.set(row, crc32(data))
-        return len(data)
 
     def _reopen(self) -> None:
         """Make HDF5 forget a chunk that it could not write.
@@ -262,6 +291,7 @@ class ImageDataset:
 
     def _cut_to(self, n_rows: int) -> None:
         self._set_extent(n_rows)
+        self._ahead.clear()
         self._forget(n_rows, self.end_row)
 
     def _forget(self, start: int, stop: int) -> None:

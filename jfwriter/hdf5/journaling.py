@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import h5py
 
 from jfwriter.hdf5.faults import storage_faults
-from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, StoredAs
+from jfwriter.hdf5.image_dataset import Grown, ImageDataset, ImageFormat, StoredAs
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.journal.file_journal import FileJournal
 from jfwriter.journal.interface import Journal
@@ -84,10 +84,12 @@ class ImageJournal:
                 self._places[number] = dataset.place(row), n_bytes
         self._journal.enter(image, row, payloads, self._places)
 
-    def _stored(self, data: memoryview | bytes) -> None:
+    def _stored(self, data: memoryview | bytes, grown: Grown | None) -> None:
         assert self._file is not None  # noqa: S101 `follow` comes first
         n_bytes = len(data)
-        place, self._end = self._end, self._file.get_filesize()
+        if grown is None:
+            grown = self._end, self._file.get_filesize()
+        place, self._end = grown
         if self._end - place != n_bytes or n_bytes <= MOST_METADATA_BYTES:
             with storage_faults(f"cannot look at {self._name}"):
                 place = self._journal.place_of(data)

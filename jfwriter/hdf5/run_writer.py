@@ -139,9 +139,8 @@ class RunWriter:
     def write_images(self, orders: Iterable[WriteImage]) -> Iterator[tuple[WriteImage, Stored]]:
         """Store images, whose framing was checked, and their quantities; yields what came of each.
 
-        An order is asked for when the pixels of the one before are in the file. No reference to an image is
-        kept. Raises StorageError if the run cannot go on: orders that were not yielded are not carried out
-        then, and those among them that had been asked for are counted as lost.
+        All are asked for at once. No reference to an image is kept. Raises StorageError if the run cannot go
+        on: orders that were not yielded are not carried out then, and counted as lost.
         """
         files = self._files
         if files is None:
@@ -150,7 +149,7 @@ class RunWriter:
                 yield order, 0
             return
         store, keep = partial(self._store, files), partial(self._keep, files)
-        yield from write_batch(orders, store, keep, self._go_on_with)
+        yield from write_batch(orders, files.write_ahead, store, keep, self._go_on_with)
 
     def write_image(self, order: WriteImage) -> int:
         """`write_images` of one; returns the payload bytes stored. Raises PayloadError."""
