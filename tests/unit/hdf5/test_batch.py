@@ -12,7 +12,7 @@ from jfwriter.hdf5.batch import write_batch
 from jfwriter.session.orders import WriteImage
 from tests.support import messages
 
-OK, LOST, STORE_FAILS, KEEP_FAILS = "ok", "lost", "store fails", "keep fails"
+OK, LOST, AHEAD_FAILS, STORE_FAILS, KEEP_FAILS = "ok", "lost", "ahead fails", "store fails", "keep fails"
 
 
 class Place:
@@ -25,9 +25,15 @@ class Place:
         self.kept: list[int] = []
         self.given_up: list[int] = []
         self.n_waiting: list[int] = []
+        self.ahead_of: list[list[int]] = []
 
     def _takes(self, image_id: int, fault: str) -> bool:
         return self.faults.get(image_id) == fault and self.faults.pop(image_id) == fault
+
+    def ahead(self, orders: Sequence[WriteImage]) -> None:
+        self.ahead_of.append([order.image.image_id for order in orders])
+        if self._takes(orders[0].image.image_id, AHEAD_FAILS):
+            raise StorageError("no_space", "ahead")
 
     def store(self, order: WriteImage) -> int:
         image_id = order.image.image_id
@@ -60,43 +66,47 @@ def orders(n: int) -> list[WriteImage]:
     return [WriteImage(0, i, messages.image(i)) for i in range(n)]
 
 
-@given(st.lists(st.sampled_from([OK, OK, LOST, STORE_FAILS, KEEP_FAILS]), max_size=12), st.integers(0, 3))
+@given(
+    st.lists(st.sampled_from([OK, OK, LOST, AHEAD_FAILS, STORE_FAILS, KEEP_FAILS]), max_size=12),
+    st.integers(0, 3),
+)
 def test_each_image_is_stored_lost_or_given_up_once(faults: list[str], n_lives: int) -> None:
     place = Place(faults, n_lives)
     coming = iter(orders(len(faults)))
     stored, lost, failed = [], [], False
     try:
-        for order, came in write_batch(coming, place.store, place.keep, place.go_on):
+        for order, came in write_batch(coming, place.ahead, place.store, place.keep, place.go_on):
             (lost if isinstance(came, PayloadError) else stored).append(order.image.image_id)
             assert isinstance(came, PayloadError) or came == order.image.image_id
     except StorageError:
         failed = True
-    not_asked_for = [order.image.image_id for order in coming]
-    everything = sorted([*stored, *lost, *place.given_up, *not_asked_for])
+    assert list(coming) == []
+    everything = sorted([*stored, *lost, *place.given_up])
     assert everything == list(range(len(faults)))
     assert stored == place.kept == sorted(stored)
     assert lost == [i for i in range(len(faults)) if faults[i] == LOST and i in lost]
-    n_failures = sum(fault in (STORE_FAILS, KEEP_FAILS) for fault in faults)
+    n_failures = sum(fault in {AHEAD_FAILS, STORE_FAILS, KEEP_FAILS} for fault in faults)
     assert failed == bool(place.given_up)
     if n_failures <= n_lives:
         assert not failed
-        assert not_asked_for == []
 
 
 def test_nothing_is_kept_before_the_pixels_of_all_are_stored() -> None:
     place = Place([OK] * 5, 0)
-    list(write_batch(orders(5), place.store, place.keep, place.go_on))
+    list(write_batch(orders(5), place.ahead, place.store, place.keep, place.go_on))
     assert place.n_waiting == [5, 4, 3, 2, 1]
 
 
-def test_an_order_is_asked_for_when_the_one_before_is_stored() -> None:
+def test_what_waits_is_written_ahead_once_and_a_single_image_is_not() -> None:
     place = Place([OK] * 3, 0)
-    seen = []
+    list(write_batch(orders(3), place.ahead, place.store, place.keep, place.go_on))
+    list(write_batch(orders(4)[3:], place.ahead, place.store, place.keep, place.go_on))
+    assert place.ahead_of == [[0, 1, 2]]
+    assert place.kept == [0, 1, 2, 3]
 
-    def coming():
-        for order in orders(3):
-            seen.append(len(place.pixels))
-            yield order
 
-    list(write_batch(coming(), place.store, place.keep, place.go_on))
-    assert seen == [0, 1, 2]
+def test_after_a_failure_the_rest_is_written_ahead_anew() -> None:
+    place = Place([OK, STORE_FAILS, OK], 1)
+    list(write_batch(orders(3), place.ahead, place.store, place.keep, place.go_on))
+    assert place.ahead_of == [[0, 1, 2], [1, 2]]
+    assert place.kept == [0, 1, 2]

@@ -1,0 +1,232 @@
+"""Pixels that are written ahead: the same files, the same journal, the same faults as one after another."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401 registers the bitshuffle filter for reading
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jfwriter.errors import StorageError
+from jfwriter.hdf5 import ahead
+from jfwriter.hdf5.ahead import write_ahead
+from jfwriter.hdf5.chunk_calls import Chunk, write_chunks
+from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat
+from jfwriter.payload import Codec, Payload
+from jfwriter.session.orders import WriteImage
+from tests.support import messages
+from tests.support.payloads import packed
+from tests.support.writer_run import Run
+
+SHAPE = (64, 64)
+N_BYTES = SHAPE[0] * SHAPE[1] * 2
+CHANNELS = ("default", "threshold_2")
+
+
+def payload(number: int) -> Payload:
+    pixels = np.random.default_rng(number).integers(0, 60_000, SHAPE, np.uint16)
+    return Payload(memoryview(pixels.tobytes()), Codec.NONE, np.dtype("<u2"), SHAPE)
+
+
+def order(row: int, channels: tuple[str, ...] = CHANNELS, **changed: Payload) -> WriteImage:
+    images = {name: payload(10 * row + number) for number, name in enumerate(channels)}
+    return WriteImage(0, row, messages.image(row, channels=images | changed))
+
+
+@contextmanager
+def datasets(path: Path) -> Iterator[tuple[h5py.File, dict[str, ImageDataset]]]:
+    with h5py.File(path, "x", libver=("earliest", "v108")) as file:
+        form = ImageFormat.of(payload(0))
+        images = {name: ImageDataset(file.create_group(name), "data", form) for name in CHANNELS}
+        yield file, images
+        for dataset in images.values():
+            dataset.close()
+
+
+@contextmanager
+def largest_file(n_bytes: int) -> Iterator[None]:
+    """Writes beyond it fail (setrlimit(2))."""
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_chunks_lie_where_the_sizes_say(tmp_path: Path) -> None:
+    path = tmp_path / "ahead.h5"
+    with datasets(path) as (file, images):
+        dataset = images["default"]
+        number = dataset.make_room(3)
+        data = [payload(i).data for i in range(3)]
+        sizes = write_chunks(file, [Chunk(number, row, view) for row, view in enumerate(data)])
+        assert len(sizes) == 4
+        places = [dataset.place(row) for row in range(3)]
+        assert places == [end - N_BYTES for end in sizes[1:]]
+        file.flush()
+        content = path.read_bytes()
+        assert [content[place : place + N_BYTES] for place in places] == [bytes(view) for view in data]
+
+
+def test_a_chunk_that_cannot_be_written_ends_the_call(tmp_path: Path) -> None:
+    with datasets(tmp_path / "ahead.h5") as (file, images):
+        number = images["default"].make_room(3)
+        chunks = [Chunk(number, row, payload(row).data) for row in (0, 1, 1 << 40, 2)]
+        assert len(write_chunks(file, chunks)) == 3
+        assert write_chunks(file, chunks[2:3])[1:] == []
+
+
+def test_what_is_ahead_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with datasets(tmp_path / "ahead.h5") as (file, images):
+        orders = [order(row) for row in range(5)]
+        write_ahead(file, images, orders)
+        monkeypatch.setattr(ImageDataset, "_write_chunk", lambda *_: pytest.fail("it was written again"))
+        for one in orders:
+            for name, dataset in images.items():
+                assert not dataset.has(one.row)
+                assert dataset.write(one.row, one.image.channels[name]) == N_BYTES
+                assert dataset.has(one.row)
+
+
+@pytest.mark.parametrize(
+    ("orders", "n_ahead"),
+    [
+        ([order(0)], 0),
+        ([order(0), order(1), order(2)], 3),
+        ([order(0), order(2), order(5)], 3),
+        ([order(0), order(1), order(1)], 2),
+        ([order(3), order(2), order(4)], 0),
+        ([order(0), order(1), order(2, ("default",)), order(3)], 2),
+        ([order(0), order(1), order(2, default=messages.pixels()), order(3)], 2),
+        ([order(0), order(1), order(2, default=packed(np.zeros(SHAPE, np.uint16)))], 2),
+    ],
+)
+def test_only_images_that_need_no_decision_are_ahead(
+    tmp_path: Path, orders: list[WriteImage], n_ahead: int
+) -> None:
+    with datasets(tmp_path / "ahead.h5") as (file, images):
+        write_ahead(file, images, orders)
+        assert [len(dataset._ahead) for dataset in images.values()] == [n_ahead, n_ahead]
+
+
+def test_rows_before_the_last_image_are_not_written_ahead(tmp_path: Path) -> None:
+    with datasets(tmp_path / "ahead.h5") as (file, images):
+        for dataset in images.values():
+            dataset.write(4, payload(4))
+        write_ahead(file, images, [order(2), order(3)])
+        assert not any(dataset._ahead for dataset in images.values())
+        write_ahead(file, images, [order(5), order(6)])
+        assert all(set(dataset._ahead) == {5, 6} for dataset in images.values())
+
+
+def test_what_is_ahead_and_never_entered_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "ahead.h5"
+    with datasets(path) as (file, images):
+        for dataset in images.values():
+            dataset.write(0, payload(0))
+        write_ahead(file, images, [order(1), order(2), order(3)])
+        assert all(dataset.cut() == 1 for dataset in images.values())
+        assert not any(dataset._ahead for dataset in images.values())
+    with h5py.File(path) as file:
+        assert [file[f"{name}/data"].id.get_num_chunks() for name in CHANNELS] == [1, 1]
+
+
+@given(st.integers(4, 30))
+def test_a_full_file_fails_in_the_same_place_as_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, n_chunks: int
+) -> None:
+    path = tmp_path_factory.mktemp("full") / "ahead.h5"
+    with datasets(path) as (file, images):
+        orders = [order(row) for row in range(8)]
+        with largest_file(n_chunks * N_BYTES):
+            stored, failed = 0, ""
+            try:
+                write_ahead(file, images, orders)
+                for one in orders:
+                    for name, dataset in images.items():
+                        dataset.write(one.row, one.image.channels[name])
+                    stored += 1
+            except StorageError as error:
+                failed = error.reason
+        assert failed == ("file_too_large" if stored < 8 else "")
+        assert stored >= min(8, (n_chunks - 2) // 2)
+        for dataset in images.values():
+            for row in range(stored, 8):
+                dataset.forget(row)
+            dataset.cut()
+    with h5py.File(path) as file:
+        for number, name in enumerate(CHANNELS):
+            found = file[f"{name}/data"]
+            assert len(found) == stored
+            for row in range(stored):
+                assert found[row].tobytes() == bytes(payload(10 * row + number).data)
+
+
+def images_of(n: int) -> list[Any]:
+    return [
+        messages.image(i, channels={"default": packed(np.full((3, 4), i + 1, "u2"))}, pixel_sum=i)
+        for i in range(n)
+    ]
+
+
+@pytest.mark.parametrize("checksum", ["none", "crc32"])
+def test_a_run_is_the_same_as_one_by_one(
+    make_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checksum: str
+) -> None:
+    calls = []
+
+    def counted(file: h5py.File, images: dict[str, ImageDataset], orders: list[WriteImage]) -> None:
+        calls.append(len(orders))
+        write_ahead(file, images, orders)
+
+    monkeypatch.setattr("jfwriter.hdf5.data_file.write_ahead", counted)
+    found = []
+    for name, together in (("one", False), ("many", True)):
+        run = make_run(file_prefix=name, files={"checksum": checksum}, images_per_file=10)
+        images = images_of(10)
+        run.write_image(images[0])
+        if together:
+            run.write_together(images[1:])
+        else:
+            for image in images[1:]:
+                run.write_image(image)
+        report = run.finish(10)
+        assert report.outcome == "complete"
+        with h5py.File(run.root / f"{name}_data_000001.h5") as file:
+            content: dict[str, Any] = {}
+            file.visititems(lambda path, item, into=content: _note(into, path, item))
+            chunks = [file["entry/data/data"].id.read_direct_chunk((row, 0, 0))[1] for row in range(10)]
+            found.append((content, chunks))
+    assert calls == [9]
+    assert found[0] == found[1]
+
+
+def _note(content: dict[str, Any], path: str, item: Any) -> None:
+    if isinstance(item, h5py.Dataset):
+        content[path] = (item.dtype.str, item[()].tobytes() if item.shape else os.fspath(path))
+
+
+def test_a_call_that_fails_at_once_leaves_all_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with datasets(tmp_path / "ahead.h5") as (file, images):
+        monkeypatch.setattr(ahead, "write_chunks", lambda *_: [2048])
+        write_ahead(file, images, [order(0), order(1)])
+        assert not any(dataset._ahead for dataset in images.values())
+        for row in range(2):
+            for name, dataset in images.items():
+                dataset.write(row, order(row).image.channels[name])
+        assert all(dataset.n_written == 2 for dataset in images.values())
