@@ -39,6 +39,7 @@ from jfwriter.payload import Payload
 from jfwriter.session.orders import Likeness, WriteImage
 from jfwriter.session.plan import FileFormat, RunPlan
 from jfwriter.software import SOFTWARE
+from jfwriter.wire.messages import ImageMessage
 
 CLOSING_ATTEMPTS = 3
 
@@ -211,10 +212,10 @@ class DataFile:
         if self._journal is not None:
             self._journal.enter(order, self._images)
 
-    def append_rows(self, row: int, rows: Rows) -> None:
-        """Store the per-image quantities of the image at `row`."""
+    def append_rows(self, row: int, image: ImageMessage, rows: Rows) -> None:
+        """Store the per-image quantities of `image` at `row`; `rows`: what the plugins made of it."""
         if self._rows is not None:
-            self._rows.append(row, rows)
+            self._rows.append(row, image, rows)
 
     @property
     def image_bytes(self) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.nexus.fields import AttributeValue
+from jfwriter.wire.cells import CellBlock
 from jfwriter.wire.messages import ImageMessage
 
 Pixels = npt.NDArray[np.generic]
@@ -59,12 +60,22 @@ class FileRows(Protocol):
         """Write what is buffered so that every dataset has exactly `n_rows` rows; says what was stored."""
 
 
+class CellRows(FileRows, Protocol):
+    """The rows of a plugin that takes cells."""
+
+    def append_cells(self, indices: list[int], cells: CellBlock) -> None:
+        """Store the values of plain images at the rows `indices`, as `append` would."""
+
+
 class ImagePlugin(Protocol):
     """One per-image quantity of one run."""
 
     name: str
     needs_pixels: bool
     """False: `row` reads message fields only, and gets `pixels` None if nobody else needs them."""
+    takes_cells: bool
+    """Of a plain image it wants nothing but the cells: `CellRows.append_cells` gets them instead of `append`
+    a row."""
 
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         """The plugin's row for this image, None if there is nothing to store. Pure; any thread; no h5py."""

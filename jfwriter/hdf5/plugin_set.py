@@ -8,15 +8,20 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import h5py
 import numpy as np
 
 from jfwriter.compression import decompress
 from jfwriter.errors import StorageError
-from jfwriter.hdf5.plugin import FileRows, ImagePlugin, Pixels, StoredDataset
+from jfwriter.hdf5.plugin import CellRows, FileRows, ImagePlugin, Pixels, StoredDataset
+from jfwriter.wire.cells import CellBlock
 from jfwriter.wire.messages import ImageMessage
+from jfwriter.wire.plain_image import Cells, Constants, PlainImage
+
+BLOCK_ROWS = 64
+"""Rows whose values wait; at most so many of each open data file, a few kB each."""
 
 T = TypeVar("T")
 Rows = list[tuple[ImagePlugin, object]]
@@ -29,6 +34,8 @@ class PluginSet:
 
     def __init__(self, plugins: Sequence[ImagePlugin]) -> None:
         self._active = list(plugins)
+        self._by_image = [plugin for plugin in plugins if not plugin.takes_cells]
+        """Those that are asked for a row of a plain image."""
         self._needs_pixels = any(plugin.needs_pixels for plugin in plugins)
         self._scratch: Pixels | None = None
         self.failures: dict[str, str] = {}
@@ -40,8 +47,9 @@ class PluginSet:
         """What the plugins have to store of an image."""
         pixels = self._pixels(image) if self._needs_pixels else None
         rows: Rows = []
+        active = self._by_image if isinstance(image, PlainImage) else self._active
         # `attempt` for each image and plugin would cost more than most rows.
-        for plugin in self._active:  # a plugin that is switched off leaves this list as it is
+        for plugin in active:  # a plugin that is switched off leaves this list as it is
             try:
                 row = plugin.row(image, pixels)
             except StorageError:
@@ -67,7 +75,12 @@ class PluginSet:
             opened = self.attempt(plugin, plugin.open_file, entry, capacity)
             if opened is not None:
                 rows[plugin.name] = opened
-        return FilePlugins(self, rows)
+        takers = [plugin for plugin in self._active if plugin.takes_cells and plugin.name in rows]
+        return FilePlugins(self, rows, takers)
+
+    def is_active(self, plugin: ImagePlugin) -> bool:
+        """Whether it has not been switched off."""
+        return any(other is plugin for other in self._active)
 
     def attempt(self, plugin: ImagePlugin, call: Callable[..., T], *arguments: object) -> T | None:
         """Call a plugin; switch it off if it raises. Raises StorageError if that is what it raised."""
@@ -82,6 +95,7 @@ class PluginSet:
     def switch_off(self, plugin: ImagePlugin, error: Exception) -> None:
         """Go on without a plugin that has raised `error`."""
         self._active = [other for other in self._active if other is not plugin]
+        self._by_image = [other for other in self._by_image if other is not plugin]
         self._needs_pixels = any(other.needs_pixels for other in self._active)
         if plugin.name not in self.failures:
             self.failures[plugin.name] = f"{type(error).__name__}: {error}"
@@ -99,14 +113,29 @@ class PluginSet:
 class FilePlugins:
     """The rows of all plugins in one data file."""
 
-    def __init__(self, plugins: PluginSet, rows: dict[str, FileRows]) -> None:
+    def __init__(
+        self, plugins: PluginSet, rows: dict[str, FileRows], takers: Sequence[ImagePlugin] = ()
+    ) -> None:
+        """`takers`: the plugins that take cells."""
         self._plugins = plugins
         self._rows = rows
+        self._takers = takers
+        self._cells: dict[int, Cells] = {}
+        """By row: of plain images whose values wait."""
+        self._constants: Constants | None = None
+        """Of those images."""
         self.image_groups: list[tuple[int, str]] = []
         """(image_id, path) of groups of single images, known after `finish`."""
 
-    def append(self, index: int, rows: Rows) -> None:
+    def append(self, index: int, image: ImageMessage, rows: Rows) -> None:
         """Store the rows of the image at row `index`. Raises StorageError."""
+        if isinstance(image, PlainImage):
+            if image.constants is not self._constants:
+                self._store_cells()
+                self._constants = image.constants
+            self._cells[index] = image.cells
+            if len(self._cells) == BLOCK_ROWS:
+                self._store_cells()
         for plugin, row in rows:
             file_rows = self._rows.get(plugin.name)
             if file_rows is None:
@@ -123,10 +152,22 @@ class FilePlugins:
 
         Raises StorageError.
         """
+        self._store_cells()
         stored: list[StoredDataset] = []
         for name, file_rows in self._rows.items():
             stored += self._finish(name, file_rows, n_rows)
         return tuple(stored)
+
+    def _store_cells(self) -> None:
+        # Taken first: what a plugin cannot bear must not come again when the file is finished.
+        waiting, self._cells = self._cells, {}
+        if not waiting or self._constants is None:
+            return
+        indices, cells = list(waiting), CellBlock(list(waiting.values()), self._constants)
+        for plugin in self._takers:
+            if self._plugins.is_active(plugin):
+                rows = cast("CellRows", self._rows[plugin.name])
+                self._plugins.attempt(plugin, rows.append_cells, indices, cells)
 
     def _finish(self, name: str, file_rows: FileRows, n_rows: int) -> tuple[StoredDataset, ...]:
         try:

@@ -321,7 +321,7 @@ class RunWriter:
         original = image.original_image_id
         if original is not None and self._plan.write_master:
             self._master.original_numbers.add(image.image_id, original)
-        file.append_rows(order.row, self._plugins.rows(image))
+        file.append_rows(order.row, image, self._plugins.rows(image))
 
     def _finish_files(self, files: DataFiles, order: FinishRun) -> None:
         n_images = self._account.n_images(order)

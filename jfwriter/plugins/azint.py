@@ -40,6 +40,7 @@ class AzintPlugin:
 
     name = "azint"
     needs_pixels = False
+    takes_cells = False
 
     def __init__(self, plan: RunPlan) -> None:
         self.plan = plan

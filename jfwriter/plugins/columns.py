@@ -19,19 +19,16 @@ import numpy as np
 
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
+from jfwriter.hdf5.plugin_set import BLOCK_ROWS
 from jfwriter.hdf5.rows import RowDataset, RowStorage
 from jfwriter.nexus import fields
-from jfwriter.plugins.cells import CellBlock, CellColumn
 from jfwriter.plugins.values import Convert, Unfit, fitting_block, floating, integer, plain_block
 from jfwriter.session.plan import RunPlan
+from jfwriter.wire.cells import CellBlock, CellColumn
 from jfwriter.wire.messages import ImageMessage
-from jfwriter.wire.plain_image import Cells, PlainImage
 
 DETECTOR_IN_DATA_FILE = "detector/"
 DETECTOR_IN_SINGLE_FILE = "instrument/detector/detectorSpecific/"
-
-BLOCK_ROWS = 64
-"""Rows whose values wait; at most so many of each open data file, a few kB each."""
 
 NX_CLASSES = {"instrument": "NXinstrument", "instrument/detector": "NXdetector"}
 """Classes of groups below `/entry` that are no NXcollection."""
@@ -87,6 +84,7 @@ class ColumnPlugin:
     """Stores columns whose values stand in the image message."""
 
     needs_pixels = False
+    takes_cells = True
 
     def __init__(self, name: str, plan: RunPlan, columns: Sequence[Column]) -> None:
         self.name = name
@@ -96,8 +94,6 @@ class ColumnPlugin:
 
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels
-        if isinstance(image, PlainImage):
-            return image.cells
         values = self._values(image)
         return values if carries_any(values) else None
 
@@ -124,8 +120,6 @@ class ColumnRows:
         self._arrays = [number for number, column in enumerate(columns) if column.row_shape]
         self._waiting: dict[int, Values] = {}
         """By row: the values that are not arrays."""
-        self._plain: dict[int, Cells] = {}
-        """By row: the values of plain images."""
         self._read = reader_of(columns)
         self._datasets: dict[int, RowDataset] = {}
         for number, column in enumerate(columns):
@@ -133,17 +127,23 @@ class ColumnRows:
                 self._open(number)
 
     def append(self, index: int, row: object) -> None:
-        if isinstance(row, np.ndarray):
-            self._plain[index] = row
-            if len(self._plain) >= BLOCK_ROWS:
-                self._store_plain()
-            return
         values = cast("Values", row)
         if self._arrays:
             values = self._without_arrays(index, values)
         self._waiting[index] = values
         if len(self._waiting) >= BLOCK_ROWS:
             self._store_waiting()
+
+    def append_cells(self, indices: list[int], cells: CellBlock) -> None:
+        read: list[Values] | None = None
+        for number, column in enumerate(self._columns):
+            found = column.column_of(cells)
+            if found is not None:
+                self._store_cells(number, indices, found)
+                continue
+            if read is None:
+                read = [self._read(cells.image(row)) for row in range(len(cells))]
+            self._put_each(number, indices, [values[number] for values in read])
 
     def put_columns(self, indices: list[int], columns: Sequence[CellColumn]) -> None:
         """Store the values of many rows, a column of them for each of the table."""
@@ -152,7 +152,6 @@ class ColumnRows:
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
         self._store_waiting()
-        self._store_plain()
         stored = []
         for number in sorted(self._datasets):
             attributes = self._columns[number].attributes
@@ -178,22 +177,6 @@ class ColumnRows:
             if value is not None:
                 self._put(number, index, value)
         return rest
-
-    def _store_plain(self) -> None:
-        waiting, self._plain = self._plain, {}
-        if not waiting:
-            return
-        indices = list(waiting)
-        cells = CellBlock(list(waiting.values()))
-        read: list[Values] | None = None
-        for number, column in enumerate(self._columns):
-            found = column.column_of(cells)
-            if found is not None:
-                self._store_cells(number, indices, found)
-                continue
-            if read is None:
-                read = [self._read(cells.image(row)) for row in range(len(indices))]
-            self._put_each(number, indices, [values[number] for values in read])
 
     def _store_cells(self, number: int, indices: list[int], column: CellColumn) -> None:
         values, came = column

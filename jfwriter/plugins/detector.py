@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from jfwriter.nexus.fields import AttributeValue
-from jfwriter.plugins.cells import CellBlock, CellColumn
 from jfwriter.plugins.columns import Column, ColumnPlugin
 from jfwriter.plugins.values import Unfit, integer
 from jfwriter.session.plan import RunPlan
+from jfwriter.wire.cells import CellBlock, CellColumn
 from jfwriter.wire.messages import ImageMessage, Rational
 
 U8_MAX = int(np.iinfo(np.uint64).max)

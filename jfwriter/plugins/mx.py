@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from jfwriter.plugins.cells import CellBlock, CellColumn
 from jfwriter.plugins.columns import Column, ColumnPlugin
 from jfwriter.plugins.values import ascii_text, rows_of, vector
 from jfwriter.session.plan import RunPlan
+from jfwriter.wire.cells import CellBlock, CellColumn
 from jfwriter.wire.messages import ImageMessage
 
 NAN = float("nan")

@@ -86,6 +86,7 @@ class ReflectionsPlugin:
 
     name = "reflections"
     needs_pixels = False
+    takes_cells = False
 
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels

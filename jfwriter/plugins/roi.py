@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import h5py
 import numpy as np
@@ -14,12 +13,10 @@ import numpy.typing as npt
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.nexus.names import link_name
 from jfwriter.nexus.roi import MAX_ROIS, roi_names
-from jfwriter.plugins.cells import CellColumn
-from jfwriter.plugins.columns import BLOCK_ROWS, Column, ColumnRows, Values, reader_of
+from jfwriter.plugins.columns import Column, ColumnRows, Values, reader_of
 from jfwriter.session.plan import RunPlan
+from jfwriter.wire.cells import CellBlock, CellColumn
 from jfwriter.wire.messages import ImageMessage
-from jfwriter.wire.plain_fields import State
-from jfwriter.wire.plain_image import Cells, PlainImage, region_cells
 
 NO_VALUE = int(np.iinfo(np.int64).min)
 NAN = float("nan")
@@ -40,14 +37,6 @@ def roi_columns(link: str) -> tuple[Column, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class PlainRegions:
-    """The regions of a plain image: names, and cells [2, n_regions, len(SUMS)]."""
-
-    names: tuple[str, ...]
-    cells: Cells
-
-
 READ_INTEGRAL = reader_of(roi_columns(""))
 
 
@@ -56,6 +45,7 @@ class RoiPlugin:
 
     name = "roi"
     needs_pixels = False
+    takes_cells = True
 
     def __init__(self, plan: RunPlan) -> None:
         self.plan = plan
@@ -64,9 +54,6 @@ class RoiPlugin:
 
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels
-        if isinstance(image, PlainImage):
-            names = image.constants.regions
-            return PlainRegions(names, region_cells(image.cells, len(names))) if names else None
         integrals = image.roi_integrals
         if not integrals:
             return None
@@ -108,7 +95,6 @@ class RoiRows:
         self._plugin = plugin
         self._capacity = capacity
         self._regions: dict[str, ColumnRows] = {}
-        self._waiting: dict[int, PlainRegions] = {}
         for link in plugin.promised_links:
             self._open(link)
 
@@ -120,13 +106,6 @@ class RoiRows:
         return total
 
     def append(self, index: int, row: object) -> None:
-        if isinstance(row, PlainRegions):
-            if self._waiting and next(iter(self._waiting.values())).names is not row.names:
-                self._store_waiting()
-            self._waiting[index] = row
-            if len(self._waiting) >= BLOCK_ROWS:
-                self._store_waiting()
-            return
         for name, values in cast("list[tuple[str, Values]]", row):
             link = self._plugin.link(name)
             if link is None:
@@ -135,24 +114,18 @@ class RoiRows:
             region = self._regions.get(link) or self._open(link)
             region.append(index, values)
 
-    def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
-        self._store_waiting()
-        return tuple(stored for region in self._regions.values() for stored in region.finish(n_rows))
-
-    def _store_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        if not waiting:
-            return
-        cells = np.stack([regions.cells for regions in waiting.values()], axis=1)
-        indices, names = list(waiting), next(iter(waiting.values())).names
-        for number, name in enumerate(names):
-            came = cells[1, :, number, 0] != State.ABSENT
+    def append_cells(self, indices: list[int], cells: CellBlock) -> None:
+        for number, name in enumerate(cells.region_names):
+            sums, came = cells.region(number)
             link = self._plugin.link(name) if came.any() else None
             if link is not None:
                 region = self._regions.get(link) or self._open(link)
-                region.put_columns(indices, _columns(cells[0, :, number], came))
+                region.put_columns(indices, _columns(sums, came))
             else:
                 self._left_out[LEFT_OUT] += int(np.count_nonzero(came))
+
+    def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
+        return tuple(stored for region in self._regions.values() for stored in region.finish(n_rows))
 
     def _open(self, link: str) -> ColumnRows:
         region = ColumnRows(self._entry, roi_columns(link), self._plugin.plan, self._capacity)
@@ -160,7 +133,7 @@ class RoiRows:
         return region
 
 
-def _columns(sums: npt.NDArray[np.int64], came: npt.NDArray[np.bool_]) -> tuple[CellColumn, ...]:
+def _columns(sums: npt.NDArray[Any], came: npt.NDArray[np.bool_]) -> tuple[CellColumn, ...]:
     """The columns of `roi_columns` from the sums [n, len(SUMS)] of one region."""
     total, square, highest, pixels, x_weighted, y_weighted = sums.T
     has_centre = came & (total != 0)

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
+from jfwriter.hdf5.plugin_set import BLOCK_ROWS
 from jfwriter.hdf5.rows import RowDataset
 from jfwriter.nexus.fields import AttributeValue
-from jfwriter.plugins.columns import BLOCK_ROWS, open_rows, row_storage
+from jfwriter.plugins.columns import open_rows, row_storage
 from jfwriter.plugins.mx import indexing_is_on
 from jfwriter.plugins.values import fitted
 from jfwriter.session.plan import RunPlan
@@ -73,6 +74,7 @@ class SpotsPlugin:
 
     name = "spots"
     needs_pixels = False
+    takes_cells = False
 
     def __init__(self, plan: RunPlan) -> None:
         self._plan = plan
@@ -170,15 +172,21 @@ class SpotRows:
         indices, tables = list(waiting), list(waiting.values())
         n_peaks = np.array([table.n_rows for table in tables], np.uint32)
         (self._n_peaks or self._open_n_peaks()).put_each(indices, n_peaks)
+        numbers = np.empty((len(tables), *tables[0].numbers.shape[:1], self._plan.max_spot_count))
+        for target, table, n_spots in zip(numbers, tables, n_peaks.tolist(), strict=True):
+            target[:, :n_spots] = table.numbers
+        is_beyond = np.arange(self._plan.max_spot_count) >= n_peaks[:, np.newaxis]
         for number, (column, row) in enumerate(zip(COLUMNS, TABLE_ROWS, strict=True)):
             came = [i for i, table in enumerate(tables) if row in table.came]
             if not came:
                 continue
-            block = np.full((len(came), self._plan.max_spot_count), column.sentinel, column.dtype)
-            for target, i in zip(block, came, strict=True):
-                target[: n_peaks[i]] = tables[i].numbers[row]
+            values = numbers[:, row]
+            values[is_beyond] = column.sentinel
             dataset = self._datasets.get(number) or self._open(number)
-            dataset.put_each([indices[i] for i in came], block)
+            if len(came) == len(tables):
+                dataset.put_each(indices, values.astype(column.dtype))
+            else:
+                dataset.put_each([indices[i] for i in came], values[came].astype(column.dtype))
 
     def _open(self, number: int) -> RowDataset:
         dataset = open_rows(self._entry, stored_column(COLUMNS[number], self._plan), self._storage)

@@ -28,6 +28,7 @@ class Plugin:
     ) -> None:
         self.raises_in = raises_in
         self.needs_pixels = needs_pixels
+        self.takes_cells = False
         self.error = error or ZeroDivisionError("quantity")
         self.seen: list[Any] = []
         self.n_rows: list[int] = []

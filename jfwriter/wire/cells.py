@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from jfwriter.wire.messages import ImageMessage
-from jfwriter.wire.plain_fields import LATTICE_CELLS, PLACES, Kind, State
-from jfwriter.wire.plain_image import Cells, PlainImage, new
+from jfwriter.wire.plain_fields import FIRST_REGION_CELL, LATTICE_CELLS, PLACES, SUMS, Kind, State
+from jfwriter.wire.plain_image import Cells, Constants, PlainImage, new
 
 Array = npt.NDArray[np.generic]
 
@@ -24,13 +23,17 @@ class CellColumn(NamedTuple):
 
 
 class CellBlock:
-    """The cells of some images."""
+    """The cells of some images of one series."""
 
-    def __init__(self, rows: Sequence[Cells]) -> None:
+    def __init__(self, rows: Sequence[Cells], constants: Constants) -> None:
         self._rows = rows
+        self._constants = constants
         stacked = np.stack(rows, axis=1)
         self._values, self._states = stacked
         self._floats = self._values.view(np.float64)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def column(self, name: str) -> CellColumn:
         """Of a field with at most one value in an image; no row of one that plain images never have."""
@@ -52,10 +55,15 @@ class CellBlock:
         found: npt.NDArray[np.int64] = self._values[:, PLACES[name].place + 1]
         return found
 
-    def image(self, row: int) -> ImageMessage:
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        return self._constants.regions
+
+    def region(self, number: int) -> CellColumn:
+        """The sums over a region, [n, len(SUMS)], in the order of `plain_fields.SUMS`."""
+        first = FIRST_REGION_CELL + number * len(SUMS)
+        return CellColumn(self._values[:, first : first + len(SUMS)], self._states[:, first] != State.ABSENT)
+
+    def image(self, row: int) -> PlainImage:
         """What can be told of an image without its message: the values in its cells."""
-        return image_of(self._rows[row])
-
-
-def image_of(cells: Cells) -> PlainImage:
-    return new({"cells": cells})
+        return new({"cells": self._rows[row], "constants": self._constants})
