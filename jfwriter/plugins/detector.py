@@ -44,6 +44,8 @@ class Clock:
 
         def column(cells: CellBlock) -> CellColumn | None:
             found = cells.column(field)
+            if not found.came.any():
+                return found
             if not self._denominator or not found.came.all():
                 return None
             if (cells.denominators(field) != self._denominator).any():
@@ -77,10 +79,16 @@ def _efficiency(image: ImageMessage) -> object:
     return received / expected if expected else None
 
 
-def _efficiencies(cells: CellBlock) -> CellColumn | None:
-    """None where an image does not say it itself."""
-    found = cells.column("data_collection_efficiency")
-    return found if found.came.all() else None
+def _efficiencies(cells: CellBlock) -> CellColumn:
+    """As `_efficiency`, of many images."""
+    said = cells.column("data_collection_efficiency")
+    if said.came.all():
+        return said
+    expected, received = cells.column("packets_expected"), cells.column("packets_received")
+    counted = expected.came & received.came
+    counted &= expected.values != 0
+    share = received.values / np.where(counted, expected.values, 1)
+    return CellColumn(np.where(said.came, said.values, share), said.came | counted)
 
 
 def detector(plan: RunPlan) -> ColumnPlugin:

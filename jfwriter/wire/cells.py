@@ -66,4 +66,6 @@ class CellBlock:
 
     def image(self, row: int) -> PlainImage:
         """What can be told of an image without its message: the values in its cells."""
-        return new({"cells": self._rows[row], "constants": self._constants})
+        cells = self._rows[row]
+        essential = {name: int(cells[0, PLACES[name].place]) for name in ("series_id", "image_id")}
+        return new({**essential, "cells": cells, "constants": self._constants, "spot_table": None})

@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 import zmq
 
-from jfwriter.daemon import pipeline
 from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.writer_events import RunFinished
 from jfwriter.errors import PayloadError, RunRefused, StorageError
+from jfwriter.wire import stream as stream_decoder
 from tests.support import hostile, messages, stream
 from tests.support.eventually import eventually
 from tests.support.plain_dcu import encode
@@ -100,14 +100,14 @@ async def test_each_reason_is_logged_once_per_run(rig: Rig, caplog: pytest.LogCa
 async def test_a_bug_in_the_decoder_costs_one_message(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = pipeline.decode
+    real = stream_decoder.decode
 
     def decode(buffer: memoryview, limits: object) -> object:
         if bytes(buffer[:3]) == b"bug":
             raise RecursionError("too deep")
         return real(buffer, limits)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipeline, "decode", decode)
+    monkeypatch.setattr(stream_decoder, "decode", decode)
     whole = stream.run(n_images=2)
     rig.feed(*whole[:2], b"bug 1", b"bug 2", *whole[2:])
     await rig.settled()
@@ -120,13 +120,13 @@ async def test_the_decoder_gets_a_view_that_nobody_can_write_to(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[memoryview] = []
-    real = pipeline.decode
+    real = stream_decoder.decode
 
     def decode(buffer: memoryview, limits: object) -> object:
         seen.append(buffer)
         return real(buffer, limits)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipeline, "decode", decode)
+    monkeypatch.setattr(stream_decoder, "decode", decode)
     frame = zmq.Frame(stream.image_message(0))
     rig.pipeline.on_frame(frame)
     assert seen[0].readonly
@@ -166,7 +166,7 @@ async def test_no_image_of_a_failed_run_vanishes(rig: Rig) -> None:
     rig.disk.raise_at["image 3"] = StorageError("no_space", "No space left on device")
     rig.feed(*stream.run(n_images=9)[:-1])
     rig.disk.may_write.set()
-    await eventually(lambda: rig.session.snapshot().failure)
+    await eventually(lambda: rig.session.snapshot().dropped.get("run_failed") == 6)
     rig.feed(stream.image_message(9), stream.end(1))
     await rig.settled()
     (result,) = rig.told.announced
