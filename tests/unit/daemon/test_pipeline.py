@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 import zmq
 
+from jfwriter.daemon import pipeline
 from jfwriter.daemon.fatal import Fatal
 from jfwriter.daemon.writer_events import RunFinished
 from jfwriter.errors import PayloadError, RunRefused, StorageError
