@@ -13,6 +13,7 @@ from jfwriter.wire.plain_fields import LATTICE_CELLS, PLACES, Kind, State
 from jfwriter.wire.plain_image import Cells, PlainImage, new
 
 Array = npt.NDArray[np.generic]
+_IMAGE_ID = PLACES["image_id"].place
 
 
 class CellColumn(NamedTuple):
@@ -58,4 +59,4 @@ class CellBlock:
 
 
 def image_of(cells: Cells) -> PlainImage:
-    return new({"cells": cells})
+    return new({"cells": cells, "image_id": int(cells[0, _IMAGE_ID])})
