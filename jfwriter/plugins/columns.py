@@ -24,7 +24,7 @@ from jfwriter.hdf5.rows import RowDataset, RowStorage
 from jfwriter.nexus import fields
 from jfwriter.plugins.values import Convert, Unfit, fitting_block, floating, integer, plain_block
 from jfwriter.session.plan import RunPlan
-from jfwriter.wire.cells import CellBlock, CellColumn
+from jfwriter.wire.cells import Array, CellBlock, CellColumn
 from jfwriter.wire.messages import ImageMessage
 
 DETECTOR_IN_DATA_FILE = "detector/"
@@ -187,7 +187,7 @@ class ColumnRows:
             indices, values = [indices[row] for row in rows.tolist()], values[rows]
         block = fitting_block(values, self._dtypes[number])
         if block is None:
-            self._put_each(number, indices, values.tolist())
+            self._put_each(number, indices, column_values(values))
             return
         (self._datasets.get(number) or self._open(number)).put_each(indices, block)
 
@@ -219,6 +219,11 @@ class ColumnRows:
         dataset = open_rows(self._entry, self._columns[number].stored(self._plan), self._storage)
         self._datasets[number] = dataset
         return dataset
+
+
+def column_values(cells: Array) -> Values:
+    """As the image message has them: words are text there."""
+    return [word.decode() for word in cells.tolist()] if cells.dtype.kind == "S" else cells.tolist()
 
 
 def reader_of(columns: Sequence[Column]) -> Callable[[object], Sequence[object]]:

@@ -45,7 +45,8 @@ _MAX_FORMS: Final = 64
 _PROMOTED: Final = frozenset({*FIELDS, *LISTS, *aliases.IMAGE, aliases.LATTICE_TYPE})
 """Keys of `user_data` that are fields of the message."""
 _SERIES_ID, _IMAGE_ID = PLACES["series_id"].place, PLACES["image_id"].place
-_CONSTANT_SPANS: Final = tuple((name, span) for span, name in enumerate(CONSTANTS) if name != "type")
+_TYPE = PLACES["type"].place
+_CONSTANT_SPANS: Final = tuple((name, span) for span, name in enumerate(CONSTANTS) if span != _TYPE)
 _SPOTS = PLACES["spots"].place
 _PROFILES = [PLACES[name].place for name in SPANS if name != "spots"]
 
@@ -100,6 +101,8 @@ class StreamDecoder:
             return None
         n_channels, n_other_bytes = self._result.tolist()
         places = spans.tolist()
+        if places[_TYPE][0] < 0:
+            return None
         channels = self._payloads(buffer, n_channels, limits)
         table = _spot_table(buffer, *places[_SPOTS])
         if channels is None or (table is not None and table.n_rows > limits.max_spots):
