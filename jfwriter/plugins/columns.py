@@ -133,11 +133,16 @@ class ColumnRows:
                 self._open(number)
 
     def append(self, index: int, row: object) -> None:
+        # What waits of the other kind goes first: the order decides, e.g. on the denominator of times.
         if isinstance(row, np.ndarray):
+            if self._waiting:
+                self._store_waiting()
             self._plain[index] = row
             if len(self._plain) >= BLOCK_ROWS:
                 self._store_plain()
             return
+        if self._plain:
+            self._store_plain()
         values = cast("Values", row)
         if self._arrays:
             values = self._without_arrays(index, values)

@@ -127,6 +127,8 @@ class RoiRows:
             if len(self._waiting) >= BLOCK_ROWS:
                 self._store_waiting()
             return
+        if self._waiting:  # its regions came first
+            self._store_waiting()
         for name, values in cast("list[tuple[str, Values]]", row):
             link = self._plugin.link(name)
             if link is None:
@@ -151,7 +153,7 @@ class RoiRows:
             if link is not None:
                 region = self._regions.get(link) or self._open(link)
                 region.put_columns(indices, _columns(cells[0, :, number], came))
-            else:
+            elif came.any():
                 self._left_out[LEFT_OUT] += int(np.count_nonzero(came))
 
     def _open(self, link: str) -> ColumnRows:
