@@ -4,8 +4,8 @@
 
 Each input is one message. It is decoded by the compiled kernels, scanned once more by the same kernels in
 plain Python with checked memory, and what comes out goes to a session that has a run open. Wrong is: any
-exception but ProtocolError, two scans that disagree, an item that is taken although it is not well-formed
-or the other way round, a message that the session does not answer.
+exception but ProtocolError, two scans or two decoders that disagree, an item that is taken although it is not
+well-formed or the other way round, a message that the session does not answer.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ from jfwriter.wire import decode as decode_module
 from jfwriter.wire.decode import claims_to_be_start, decode
 from jfwriter.wire.messages import CalibrationMessage, EndMessage, ImageMessage, StartMessage
 from jfwriter.wire.scan import Status, scan
+from tests.support.plain_images import Both, plain_message
 
 LIMITS = LimitSettings(max_message_bytes=1 << 16, max_metadata_bytes=1 << 12, max_nesting=8)
+STREAM_LIMITS = LimitSettings(max_message_bytes=1 << 16)
 _SCRATCH_BYTES = 1 << 13
 _OTHER_REASONS = (
     Status.MORE_CUTS, Status.BAD_KEY, Status.TAG_REFUSED, Status.TOO_DEEP, Status.TOO_LARGE,
@@ -100,6 +102,7 @@ def check(data: bytes) -> None:
     """Raises for an input that shows a bug."""
     if data:
         _SCANS.compare(data)
+    _both_decoders(data)
     try:
         message: Any = decode(data, LIMITS)
     except ProtocolError as error:
@@ -108,6 +111,14 @@ def check(data: bytes) -> None:
         claims_to_be_start(data)
         return
     _session_answers(message)
+
+
+def _both_decoders(data: bytes) -> None:
+    """That of a stream, which has seen an image like this one, gives what the general one gives."""
+    both = Both(STREAM_LIMITS)
+    both.read(plain_message())
+    both.read(data)
+    both.read(data)
 
 
 def _session_answers(message: Any) -> None:

@@ -14,6 +14,7 @@ from jfwriter.wire.decode import decode
 from jfwriter.wire.messages import StartMessage
 from tests.support import hostile
 from tests.support.chunks import bitshuffle_chunk, lz4_block, lz4_chunk, lz4_literals
+from tests.support.plain_images import plain_message
 from tests.support.wire_fields import ESSENTIAL, MESSAGES, smallest
 
 SHAPES = ((1, 1), (1, 7), (2, 4), (3, 5), (5, 40))
@@ -27,6 +28,7 @@ def messages() -> Iterator[bytes]:
     for kind, fields in MESSAGES.items():
         for name in fields:
             yield cbor2.dumps({**smallest(kind), name: fields[name].sent})
+    yield plain_message()
     yield from (data for _, data in hostile.MALFORMED if len(data) < 300)
 
 

@@ -136,6 +136,8 @@ class FilePlugins:
             self._cells[index] = image.cells
             if len(self._cells) == BLOCK_ROWS:
                 self._store_cells()
+        else:
+            self._store_cells()  # they came first
         for plugin, row in rows:
             file_rows = self._rows.get(plugin.name)
             if file_rows is None:

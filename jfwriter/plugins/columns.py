@@ -135,6 +135,8 @@ class ColumnRows:
             self._store_waiting()
 
     def append_cells(self, indices: list[int], cells: CellBlock) -> None:
+        # What waits goes first: the order decides, e.g. on the denominator of times.
+        self._store_waiting()
         read: list[Values] | None = None
         for number, column in enumerate(self._columns):
             found = column.column_of(cells)
@@ -147,6 +149,7 @@ class ColumnRows:
 
     def put_columns(self, indices: list[int], columns: Sequence[CellColumn]) -> None:
         """Store the values of many rows, a column of them for each of the table."""
+        self._store_waiting()
         for number, column in enumerate(columns):
             self._store_cells(number, indices, column)
 

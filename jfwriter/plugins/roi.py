@@ -121,7 +121,7 @@ class RoiRows:
             if link is not None:
                 region = self._regions.get(link) or self._open(link)
                 region.put_columns(indices, _columns(sums, came))
-            else:
+            elif came.any():
                 self._left_out[LEFT_OUT] += int(np.count_nonzero(came))
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:

@@ -9,7 +9,9 @@ import pytest
 
 from jfwriter.settings import LimitSettings
 from jfwriter.wire.decode import decode
+from jfwriter.wire.plain_image import PlainImage
 from jfwriter.wire.weight import held_bytes
+from tests.support.plain_images import LIMITS, counts, learned, plain_message, singles, view
 from tests.support.wire_fields import smallest
 
 N = 60_000
@@ -42,3 +44,29 @@ def test_greedy_messages_are_charged(kind: str, name: str, value: object) -> Non
 def test_a_plain_message_is_charged_for_its_bytes_alone() -> None:
     assert held_bytes(decode(cbor2.dumps(smallest("image")), LimitSettings())) == 0
     assert held_bytes(decode(cbor2.dumps(smallest("end")), LimitSettings())) == 0
+
+
+GREEDY_PLAIN: dict[str, dict[str, object]] = {
+    "as usual": {},
+    "spots": {"spots": [{"x": i, "y": 1} for i in range(3000)]},
+    "profiles": {"az_int_profile": singles(*range(20_000)), "az_int_profile_count": counts(*range(20_000))},
+    "names": {"series_unique_id": "n" * 900},
+}
+
+
+@pytest.mark.parametrize("changes", GREEDY_PLAIN.values(), ids=GREEDY_PLAIN)
+def test_plain_images_are_charged_for_what_they_hold(changes: dict[str, object]) -> None:
+    both, data = learned(**changes), plain_message(6, **changes)
+    buffer = view(data)
+    tracemalloc.start()
+    try:
+        image = both.decoder.decode(buffer, LIMITS)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(image, PlainImage)
+    assert image.spot_table is not None
+    parts = (image.cells, image.spans, image.spot_table.numbers)
+    n_pixel_bytes = sum(len(payload.data) for payload in image.channels.values())
+    assert held_bytes(image) >= sum(part.nbytes for part in parts) + len(data) - n_pixel_bytes
+    assert held <= held_bytes(image) + 4096
