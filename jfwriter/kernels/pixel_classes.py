@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 _ExcludingBits = np.uint16
-"""The lower 16 bits of a pixel mask exclude a pixel from analysis (NXmx, NXdetector/pixel_mask); 31 is virtual.
-Cutting the others off takes half the memory and time of `&`, and a run waits for it."""
+"""The lower 16 bits of a pixel mask exclude a pixel from analysis (NXmx, NXdetector/pixel_mask); 31 is
+virtual. Cutting the others off takes half the memory and time of `&`, and a run waits for it."""
 
 PIXEL_TYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "float32")
 """What kernels are compiled for."""
