@@ -4,7 +4,8 @@
 
 Sent, written and received are told by three processes with the same clock. In its file: the write of its
 chunk has returned, another process reads it; the sync comes with the end of the file. In files of 200 images,
-so that the opening of files is part of it.
+so that the opening of files is part of it; the second halves of the files tell how it is without. Files that
+are finished leave the page cache, as `_recycle` says.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import zmq
 
 from benchmarks import _measure, _options
 from benchmarks._grow import Growth
+from benchmarks._recycle import Recycling
 from benchmarks.republish import ON, endpoint
 from jfwriter.bench.peers import running
 from jfwriter.bench.sender import MakeRun
@@ -84,6 +86,11 @@ def row(name: str, seconds: Sequence[float]) -> list[str]:
     ]
 
 
+def second_halves(taken: Sequence[float]) -> list[float]:
+    """Of the images, those that come long after their file was opened and the one before it closed."""
+    return [seconds for number, seconds in enumerate(taken) if number % PER_FILE >= PER_FILE // 2]
+
+
 def measure(place: Path, options: argparse.Namespace) -> str:
     make_run = _options.run_maker(options.size)
     sizes = payload_sizes(make_run)
@@ -96,15 +103,19 @@ def measure(place: Path, options: argparse.Namespace) -> str:
         stage.write("writer", 2 * PER_FILE, "warm", PER_FILE)
         republished.ask("?")
         stage.clear(round(min(n_images, 1000) * stage.message_bytes))
-        growth = Growth(place / "writer" / "root")
+        growth, recycling = Growth(place / "writer" / "root"), Recycling(place / "writer" / "root")
         growth.start()
+        recycling.start()
         sent = stage.write("writer", n_images, "run", PER_FILE, options.rate)
         written = written_at(growth.stop(), sizes, n_images)
+        recycling.stop()
         answers = republished.ask("?")
         assert isinstance(answers, list)
         arrived = dict(answers[2 * PER_FILE :])
     rows = [["ms after it was sent", "images", "p50", "p99", "most"]]
-    rows.append(row("in its file", [w - s for w, s in zip(written, sent.at, strict=True)]))
+    taken = [w - s for w, s in zip(written, sent.at, strict=True)]
+    rows.append(row("in its file", taken))
+    rows.append(row("of these, second halves of files", second_halves(taken)))
     rows.append(row("republished", [arrived[i] - s for i, s in enumerate(sent.at) if i in arrived]))
     late = [s - sent.at[0] - i / options.rate for i, s in enumerate(sent.at)]
     rows.append(row("(sent late)", late))

@@ -196,7 +196,9 @@ def _runs(roi_map: npt.NDArray[np.uint16]) -> Array:
     height, width = roi_map.shape
     padded = np.zeros((height, width + 2), np.uint16)
     padded[:, 1:-1] = roi_map
-    y, x = np.nonzero(padded[:, 1:] != padded[:, :-1])
+    # `nonzero` of two dimensions takes ten times as long, and a run begins that much later.
+    changes = np.flatnonzero((padded[:, 1:] != padded[:, :-1]).ravel())
+    y, x = np.divmod(changes, width + 1)
     bits = padded[y, x + 1]
     kept = np.flatnonzero(bits)
     # A row ends with zero bits: the next change after a run is its end, in the same row.

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 from pathlib import Path
 
 import pytest
 
-from benchmarks import cost
+from benchmarks import cost, stalls
 from benchmarks._grow import Growth
+from benchmarks._recycle import Recycling
 from benchmarks._replay import Replay
-from benchmarks.latency import written_at
+from benchmarks.latency import PER_FILE, second_halves, written_at
 from jfwriter.bench.stream import MessageRing, Size, run_options
 from jfwriter.simulator import SimulatedRun
 from tests.support.daemon import wait_for
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("cost", "end_to_end", "http", "latency", "life", "republish", "slow_storage", "two_daemons")
+PROGRAMS = ("cost", "end_to_end", "http", "latency", "life", "republish", "slow_storage", "stalls",
+            "two_daemons")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -82,3 +85,29 @@ def test_the_size_of_a_file_tells_its_images() -> None:
     assert times[:3] == [2.0, 3.0, 3.0]
     assert times[3] != times[3]
     assert times[200] == 5.0
+
+
+def test_only_finished_files_leave_the_page_cache(tmp_path: Path) -> None:
+    for name in ("run_data_000001.h5", "run_data_000002.h5.x.tmp"):
+        (tmp_path / name).write_bytes(bytes(100))
+    recycling = Recycling(tmp_path)
+    recycling.start()
+    wait_for(lambda: recycling.seen == {"run_data_000001.h5"})
+    (tmp_path / "run_data_000002.h5.x.tmp").rename(tmp_path / "run_data_000002.h5")
+    wait_for(lambda: recycling.seen == {"run_data_000001.h5", "run_data_000002.h5"})
+    recycling.stop()
+
+
+def test_images_apart_from_the_change_of_files() -> None:
+    half = PER_FILE // 2
+    assert second_halves(range(2 * PER_FILE)) == [*range(half, PER_FILE), *range(3 * half, 2 * PER_FILE)]
+
+
+def test_a_bare_loop_times_each_of_its_calls(tmp_path: Path) -> None:
+    options = argparse.Namespace(rate=2000.0, seconds=0.2, megabytes=0.2, keep=False)
+    calls = stalls.Calls()
+    stalls.loop(tmp_path, options, calls)
+    n_calls = {name: len(seconds) for name, seconds in calls.seconds.items()}
+    assert n_calls["write"] == n_calls["late"] == 400
+    assert n_calls["fsync of the file"] == 2
+    assert n_calls["sync_file_range"] == 2
