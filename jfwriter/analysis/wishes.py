@@ -18,7 +18,7 @@ _PRESENT: dict[str, Callable[[ImageMessage], bool]] = {
         and image.saturated_pixel_count is not None
         and image.error_pixel_count is not None
     ),
-    ROI: lambda image: bool(image.roi_integrals),
+    ROI: lambda image: image.has_regions,
     AZINT: lambda image: image.az_int_profile is not None,
     SPOTS: lambda image: image.spots is not None,
     BACKGROUND: lambda image: image.bkg_estimate is not None,

@@ -253,6 +253,11 @@ class ImageMessage:
     cuts: Sequence[Sequence[int]] = field(default=(), repr=False, compare=False)
     """(offset, size) of every view of `source` among the values, at least of the pixels."""
 
+    @property
+    def has_regions(self) -> bool:
+        """Whether there are sums of any region."""
+        return bool(self.roi_integrals)
+
     def with_channels(self, channels: Mapping[str, Payload]) -> Self:
         """The same message with other channels."""
         other = object.__new__(type(self))

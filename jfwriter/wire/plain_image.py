@@ -62,6 +62,10 @@ class PlainImage(ImageMessage):
         n_other_bytes: int
         """Of the message, beside its pixels."""
 
+    @property
+    def has_regions(self) -> bool:
+        return bool(self.constants.regions) and bool(self.cells[1, FIRST_REGION_CELL] != _ABSENT)
+
     def sent(self, name: str) -> npt.NDArray[np.generic] | None:
         """An array of numbers as it was sent, a view into `source`."""
         kind, span, _, _ = PLACES[name]
