@@ -55,10 +55,10 @@ def test_a_run_that_fails_loses_all_that_were_to_be_stored_together(
 
     real = FilePlugins.append
 
-    def append(self: FilePlugins, index: int, rows: Any) -> None:
+    def append(self: FilePlugins, index: int, image: Any, rows: Any) -> None:
         if index == at:
             raise StorageError("io_error", "a block of rows cannot be written")
-        real(self, index, rows)
+        real(self, index, image, rows)
 
     monkeypatch.setattr(FilePlugins, "append", append)
     run = Run(make_files, plan)

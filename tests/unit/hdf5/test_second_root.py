@@ -101,11 +101,11 @@ def test_images_stored_together_of_which_one_cannot_be_kept(
     real = FilePlugins.append
     failing = [at]
 
-    def append(self: FilePlugins, index: int, rows: Any) -> None:
+    def append(self: FilePlugins, index: int, image: Any, rows: Any) -> None:
         if index in failing:
             failing.clear()
             raise StorageError("io_error", "a block of rows cannot be written")
-        real(self, index, rows)
+        real(self, index, image, rows)
 
     monkeypatch.setattr(FilePlugins, "append", append)
     report = written(roots.run(VDS), n_together=10)

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -300,11 +301,11 @@ def test_images_stored_anew_in_the_second_root_are_counted_as_synced_once(tmp_pa
     real = FilePlugins.append
     failing = [at]
 
-    def append(self: FilePlugins, index: int, rows: object) -> None:
+    def append(self: FilePlugins, index: int, image: Any, rows: Any) -> None:
         if index in failing:
             failing.clear()
             raise StorageError("io_error", "a block of rows cannot be written")
-        real(self, index, rows)
+        real(self, index, image, rows)
 
     monkeypatch.setattr(FilePlugins, "append", append)
     run = daemon(first, sync=True, second_root_dir=str(second), preflight="off")
