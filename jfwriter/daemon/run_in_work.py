@@ -120,7 +120,7 @@ class RunInWork:
             self._fail(error)
 
     def write(self, orders: Iterable[WriteImage]) -> None:
-        """Store images that came one after another; each is asked for when the one before is in its file."""
+        """Store images that came one after another; all are asked for at once."""
         if self._error is not None:
             for order in orders:
                 self._skipped.add(order.image.image_id)

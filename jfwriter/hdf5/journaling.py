@@ -87,12 +87,17 @@ class ImageJournal:
     def _stored(self, data: memoryview | bytes, grown: Grown | None) -> None:
         assert self._file is not None  # noqa: S101 `follow` comes first
         n_bytes = len(data)
-        if grown is None:
-            grown = self._end, self._file.get_filesize()
-        place, self._end = grown
-        if self._end - place != n_bytes or n_bytes <= MOST_METADATA_BYTES:
+        before, after = grown or (self._end, self._file.get_filesize())
+        self._end = after
+        place = before
+        if after - before != n_bytes or n_bytes <= MOST_METADATA_BYTES:
             with storage_faults(f"cannot look at {self._name}"):
-                place = self._journal.place_of(data)
+                # What was written ahead has other chunks behind it: the end of the file is not its own.
+                place = (
+                    self._journal.place_of(data)
+                    if grown is None
+                    else self._journal.place_among(data, (before, after - n_bytes))
+                )
         self._places.append((place, n_bytes))
 
 

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from jfwriter.journal.image_record import packed
 from jfwriter.journal.output import Output
@@ -82,6 +82,12 @@ class FileJournal:
         """
         place = os.fstat(self._data).st_size - len(data)
         return place if place >= 0 and self._is_at(place, data) else -1
+
+    def place_among(self, data: bytes | memoryview, places: Iterable[int]) -> int:
+        """The one of `places` where the chunk `data` lies; -1 if it may be several, or is none. Raises
+        OSError."""
+        found = {place for place in places if place >= 0 and self._is_at(place, data)}
+        return found.pop() if len(found) == 1 else -1
 
     def enter(
         self, image: ImageMessage, row: int, payloads: Sequence[Payload], places: Sequence[tuple[int, int]]

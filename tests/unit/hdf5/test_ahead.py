@@ -22,8 +22,10 @@ from jfwriter.hdf5 import ahead
 from jfwriter.hdf5.ahead import write_ahead
 from jfwriter.hdf5.chunk_calls import Chunk, write_chunks
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat
+from jfwriter.journal.file_journal import FileJournal
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.orders import WriteImage
+from jfwriter.wire.messages import ImageMessage
 from tests.support import messages
 from tests.support.payloads import packed
 from tests.support.writer_run import Run
@@ -230,3 +232,34 @@ def test_a_call_that_fails_at_once_leaves_all_to_the_next(
             for name, dataset in images.items():
                 dataset.write(row, order(row).image.channels[name])
         assert all(dataset.n_written == 2 for dataset in images.values())
+
+
+@pytest.mark.parametrize("n_pixels", [8, 64, 200])
+def test_the_journal_knows_where_each_chunk_lies(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, n_pixels: int
+) -> None:
+    """Of images whose first and last bytes are the same, and that differ in between."""
+    entered: dict[int, tuple[int, int]] = {}
+    real = FileJournal.enter
+
+    def enter(self: FileJournal, image: ImageMessage, row: int, payloads: Any, places: Any) -> None:
+        entered[row] = places[0]
+        real(self, image, row, payloads, places)
+
+    monkeypatch.setattr(FileJournal, "enter", enter)
+    start = {"image_size_x": n_pixels, "image_size_y": n_pixels, "images_per_file": 200}
+    run = make_run(number_of_images=200, source=memoryview(b"\xa0"), **start)
+    images = []
+    for i in range(200):
+        pixels = np.zeros((n_pixels, n_pixels), np.uint16)
+        pixels[n_pixels // 2, n_pixels // 2] = i
+        raw = Payload(memoryview(pixels.tobytes()), Codec.NONE, np.dtype("<u2"), pixels.shape)
+        images.append(messages.image(i, channels={"default": raw}))
+    run.write_image(images[0])
+    for first in range(1, 200, 16):
+        run.write_together(images[first : first + 16])
+    assert run.finish(200).outcome == "complete"
+    with h5py.File(run.root / "scan1_data_000001.h5") as file:
+        chunks = file["entry/data/data"].id
+        places = {row: chunks.get_chunk_info_by_coord((row, 0, 0)) for row in range(200)}
+    assert entered == {row: (place.byte_offset, place.size) for row, place in places.items()}
