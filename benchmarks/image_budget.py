@@ -32,13 +32,13 @@ from jfwriter.session.session import Session
 from jfwriter.settings import Settings
 from jfwriter.simulator import SimulatedRun
 from jfwriter.simulator.options import Flavour
-from jfwriter.wire import decode as wire_decode
+from jfwriter.wire.stream import StreamDecoder
 
 WINDOW = 50
 """Images that are timed together."""
 STEPS = {
-    "decode": (wire_decode, "decode"),
-    "  walk, cbor2": (wire_decode, "read_item"),
+    "decode": (StreamDecoder, "decode"),
+    "  numbers, places": (StreamDecoder, "_scan"),
     "session": (Session, "on_image"),
     "  framing": (session_run, "check_framing"),
     "store": (RunWriter, "write_image"),
@@ -84,22 +84,22 @@ class Clock:
 def replay(run: SimulatedRun, n_images: int, root: Path, clock: Clock) -> None:
     """One run; raises RuntimeError if an image of it is not written."""
     settings = Settings.model_validate({"files": {"root_dir": str(root), "sync": False}})
-    session, limits = Session(settings), settings.limits
-    (opened,) = session.on_start(wire_decode.decode(run.start(), limits), time.time())  # type: ignore[arg-type]
+    session, limits, decoder = Session(settings), settings.limits, StreamDecoder()
+    (opened,) = session.on_start(decoder.decode(memoryview(run.start()), limits), time.time())  # type: ignore[arg-type]
     assert isinstance(opened, OpenRun)
     writer = RunWriter(opened.plan, plugins_for(opened.plan), settings, lambda _: None)
     writer.open()
     with clock.timing():
         for image_id in range(n_images):
             message = memoryview(run.image(image_id)).toreadonly()
-            for order in session.on_image(wire_decode.decode(message, limits)):  # type: ignore[arg-type]
+            for order in session.on_image(decoder.decode(message, limits)):  # type: ignore[arg-type]
                 if isinstance(order, WriteImage):
                     writer.write_image(order)
                 elif isinstance(order, CloseFile):
                     writer.close_file(order.file_index)
             if (image_id + 1) % WINDOW == 0:
                 clock.end_window()
-    end = wire_decode.decode(run.end(range(n_images)), limits)
+    end = decoder.decode(memoryview(run.end(range(n_images))), limits)
     (finish,) = session.on_end(end)  # type: ignore[arg-type]
     assert isinstance(finish, FinishRun)
     report = writer.finish(finish)
