@@ -7,7 +7,7 @@ fit is written block by block, the least recently used first, into a chunked dat
 Memory of one dataset: at most `n_resident` blocks of `block_bytes`, where
 
     block_rows  = 4096 for a vector, else min(256, 1 MiB // row_bytes), at least 1,
-                  and no more than the planned rows of the file
+                  and no more than the planned rows of the file; whole chunks if these are smaller
     block_bytes = block_rows * row_bytes
     n_resident  = 1 MiB // block_bytes, but 2 at least and 8 at most
 
@@ -70,8 +70,10 @@ class RowDataset:
         self._sentinel = np.zeros((), stored.dtype)
         if stored.sentinel is not None:
             self._sentinel[()] = stored.sentinel
-        self._block_rows = _block_rows(self._row_bytes, bool(stored.row_shape), storage.capacity)
+        block_rows = _block_rows(self._row_bytes, bool(stored.row_shape), storage.capacity)
         self._chunk_rows = chunk_rows or _block_rows(self._row_bytes, bool(stored.row_shape), 0)
+        # A chunk in two blocks would be packed, read and unpacked, and packed again.
+        self._block_rows = max(block_rows - block_rows % self._chunk_rows, min(block_rows, self._chunk_rows))
         block_bytes = self._block_rows * self._row_bytes
         self._n_resident = min(MAX_RESIDENT, max(MIN_RESIDENT, RESIDENT_BYTES // max(1, block_bytes)))
         self._blocks: dict[int, Block] = {}

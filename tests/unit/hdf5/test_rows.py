@@ -155,6 +155,19 @@ def test_one_row_far_out_takes_no_room(file: h5py.File) -> None:
     assert written.id.get_storage_size() <= 2 * 4096 * 8
 
 
+@pytest.mark.parametrize(("capacity", "block_rows"), [(1000, 240), (0, 240), (30, 20), (7, 7)])
+def test_blocks_are_whole_chunks(file: h5py.File, capacity: int, block_rows: int) -> None:
+    """The dataset grows; a chunk in two blocks would be stored twice and leave a hole."""
+    dataset = RowDataset(file, stored("f4", (200,), 0), RowStorage(capacity, contiguous=True), chunk_rows=20)
+    dataset.row(0)[:] = 1
+    assert dataset.resident_bytes == block_rows * 800
+    for index in range(3000):
+        dataset.row(index)[:] = index
+    dataset.finish(3000)
+    assert file["values"].chunks == (20, 200)
+    np.testing.assert_array_equal(file["values"][:, 7], np.arange(3000))
+
+
 def test_rows_larger_than_a_block_are_held_two_at_a_time(file: h5py.File) -> None:
     dataset = RowDataset(file, stored("f4", (1, 500_000), 0), RowStorage(1000, contiguous=True), chunk_rows=1)
     for index in range(5):
