@@ -59,13 +59,13 @@ class VirtualDatasets:
 
     def add(
         self, parent: h5py.Group, name: str, stored: StoredDataset, without: Collection[int] = ()
-    ) -> h5py.Dataset:
+    ) -> None:
         """Dataset `name` (n_images, *row_shape) below `parent`, over the datasets `stored.path` of all files.
 
         Type, fill value and attributes are those of `stored`. Rows of the files `without` it are not mapped
         and read as the fill value.
         """
-        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation = fields.new_creation()
         if stored.sentinel is not None:  # a fill value of a string type is stored as garbage
             creation.set_fill_value(np.asarray(stored.sentinel, dtype=stored.dtype))
         path = _source_name(stored.path)
@@ -82,12 +82,8 @@ class VirtualDatasets:
             if is_held:
                 set_virtual(target_space, source.name, path, source_space)
         shape = (self._n_images, *stored.row_shape)
-        dataset = h5py.Dataset(
-            fields.new_dataset(parent, name, fields.file_type(stored.dtype), shape, creation)
-        )
-        for key, value in stored.attributes.items():
-            fields.attribute(dataset, key, value)
-        return dataset
+        dataset = fields.new_dataset(parent, name, fields.file_type(stored.dtype), shape, creation)
+        fields.new_attributes(dataset, stored.attributes)
 
     def _make_spaces(self, row_shape: tuple[int, ...]) -> list[_SpacePair]:
         spaces = []

@@ -178,6 +178,28 @@ def test_rows_larger_than_a_block_are_held_two_at_a_time(file: h5py.File) -> Non
     assert file["values"][:, 0, 0].tolist() == [0, 1, 2, 3, 4, 0]
 
 
+def test_what_one_dataset_is_made_with_does_not_show_in_the_next(file: h5py.File) -> None:
+    """Their properties are kept and shared; a dataset that grows has a fill value besides."""
+    for name, n_rows in (("grown", 3000), ("whole", 256)):
+        described = StoredDataset(f"/{name}", np.dtype("f4"), (200,), 7, {})
+        dataset = RowDataset(file, described, RowStorage(0, contiguous=True))
+        dataset.row(n_rows - 1)[:] = 1
+        dataset.finish(n_rows)
+    assert file["grown"].fillvalue == 7
+    assert file["whole"].fillvalue == 0
+    assert file["grown"].chunks == file["whole"].chunks == (256, 200)
+    assert [h5py.h5g.get_objinfo(file.id, name.encode()).mtime for name in file] == [0, 0]
+
+
+def test_a_dataset_can_be_finished_again(file: h5py.File) -> None:
+    """Of a file that could not be closed and is given up, after some of its datasets were written."""
+    dataset = RowDataset(file, stored(), RowStorage(10, contiguous=False))
+    dataset.put(1, 5)
+    dataset.finish(3)
+    dataset.finish(2)
+    assert file["values"].attrs["units"] == b"m"
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_order_gives_the_rows_of_an_array(tmp_path: Path, data: st.DataObject) -> None:
