@@ -17,6 +17,7 @@ larger than 1 MiB. A data file holds the sum over its datasets.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,7 +68,7 @@ class RowDataset:
         self._parent = parent
         self._stored = stored
         self._storage = storage
-        self._row_bytes = stored.dtype.itemsize * int(np.prod(stored.row_shape, dtype=np.int64))
+        self._row_bytes = stored.dtype.itemsize * math.prod(stored.row_shape)
         self._sentinel = np.zeros((), stored.dtype)
         if stored.sentinel is not None:
             self._sentinel[()] = stored.sentinel
