@@ -57,10 +57,9 @@ def file_type(dtype: npt.DTypeLike) -> h5py.h5t.TypeID:
 
 def text(group: h5py.Group, name: str, value: str) -> None:
     """Write a scalar string dataset."""
-    encoded = text_bytes(value)
-    type_id = text_type(len(encoded) + 1, ascii_only=encoded.isascii())
+    type_id, buffer = _text(value)
     dataset = new_dataset(group, name, type_id, ())
-    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, _text_buffer(encoded, len(encoded) + 1), mtype=type_id)
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, buffer, mtype=type_id)
 
 
 def text_array(group: h5py.Group, name: str, values: Sequence[str]) -> None:
@@ -77,11 +76,12 @@ def scalar(
     group: h5py.Group, name: str, value: Number, dtype: npt.DTypeLike, units: str | None = None
 ) -> None:
     """Write a 0-d number. Raises OverflowError when it does not fit `dtype`."""
+    numeric = _numeric(dtype)
     with np.errstate(over="ignore"):
-        stored = np.asarray(_integral(value, dtype), dtype=_numeric(dtype))
-    if stored.dtype.kind == "f" and np.isinf(stored) and not np.isinf(np.float64(value)):
-        raise OverflowError(f"{value!r} is beyond {stored.dtype.name}")
-    array(group, name, stored, dtype, units)
+        stored = np.asarray(_integral(value, numeric), dtype=numeric)
+    if numeric.kind == "f" and np.isinf(stored) and not np.isinf(np.float64(value)):
+        raise OverflowError(f"{value!r} is beyond {numeric.name}")
+    _store(group, name, stored, units)
 
 
 def optional(
@@ -115,10 +115,7 @@ def array(
     """
     with np.errstate(over="ignore"):
         data = np.ascontiguousarray(values, dtype=_numeric(dtype)).reshape(np.shape(values))
-    dataset = new_dataset(group, name, file_type(data.dtype), data.shape)
-    fill(dataset, data)
-    if units is not None:
-        _new_attribute(dataset, b"units", units)
+    _store(group, name, data, units)
 
 
 def fill(dataset: h5py.h5d.DatasetID, data: npt.NDArray[np.generic]) -> None:
@@ -217,14 +214,26 @@ def _attribute(target: Identifier, name: str, value: AttributeValue) -> None:
 
 def _new_attribute(target: Identifier, key: bytes, value: AttributeValue) -> None:
     if isinstance(value, str):
-        encoded = text_bytes(value)
-        type_id = text_type(len(encoded) + 1, ascii_only=encoded.isascii())
-        handle = h5py.h5a.create(target, key, type_id, _space(()))
-        handle.write(_text_buffer(encoded, len(encoded) + 1), mtype=type_id)
+        type_id, buffer = _text(value)
+        h5py.h5a.create(target, key, type_id, _space(())).write(buffer, mtype=type_id)
         return
     data = _attribute_array(value)
     handle = h5py.h5a.create(target, key, file_type(data.dtype), _space(data.shape))
     handle.write(data, mtype=_memory_type(data.dtype))
+
+
+def _store(group: h5py.Group, name: str, data: npt.NDArray[np.generic], units: str | None) -> None:
+    """`data` is contiguous, of the type in which it is stored."""
+    dataset = new_dataset(group, name, _memory_type(data.dtype), data.shape)
+    fill(dataset, data)
+    if units is not None:
+        _new_attribute(dataset, b"units", units)
+
+
+def _text(value: str) -> tuple[h5py.h5t.TypeStringID, npt.NDArray[np.bytes_]]:
+    encoded = text_bytes(value)
+    size_bytes = len(encoded) + 1
+    return text_type(size_bytes, ascii_only=encoded.isascii()), _text_buffer(encoded, size_bytes)
 
 
 def _attribute_array(value: Number | Sequence[float] | npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
