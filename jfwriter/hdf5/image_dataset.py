@@ -22,6 +22,7 @@ from jfwriter.compression.pipeline import encode
 from jfwriter.errors import PayloadError
 from jfwriter.hdf5.checksums import RowChecksums
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_error, storage_faults
+from jfwriter.nexus import fields
 from jfwriter.nexus.pixel_types import fill_value
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.ledger import Bits
@@ -322,10 +323,11 @@ class ImageDataset:
 
     def _number(self, first_image_nr: int, n_rows: int) -> None:
         with storage_faults(f"cannot number the images of {self._label}"):
-            attributes = h5py.Dataset(self._id).attrs
-            attributes.create("image_nr_low", min(first_image_nr, LAST_IMAGE_NR), dtype="<i4")
-            last_image_nr = min(first_image_nr + n_rows - 1, LAST_IMAGE_NR)
-            attributes.create("image_nr_high", last_image_nr, dtype="<i4")
+            fields.attributes(
+                h5py.Dataset(self._id),
+                image_nr_low=min(first_image_nr, LAST_IMAGE_NR),
+                image_nr_high=min(first_image_nr + n_rows - 1, LAST_IMAGE_NR),
+            )
 
 
 def fill_chunk(image_format: ImageFormat) -> memoryview | bytes:
