@@ -19,11 +19,12 @@ from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.ahead import write_ahead
 from jfwriter.hdf5.checksums import RowChecksums, checksum_path, most_unlike, write_checksums
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
-from jfwriter.hdf5.file_facts import ChannelFacts, DatasetFacts, FileFacts, originals
+from jfwriter.hdf5.file_facts import ChannelFacts, DatasetFacts, FileFacts
 from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, Scratch, fill_chunk
 from jfwriter.hdf5.journaling import open_journal
 from jfwriter.hdf5.new_file import new_file
+from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.per_image_links import PER_IMAGE_GROUPS
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.plugin_set import PluginSet, Rows
@@ -53,8 +54,8 @@ class FileParts:
     plugins: PluginSet
     scratch: Scratch
     journal: Journal | None = None
-    original_numbers: Mapping[int, int] = field(default_factory=dict)
-    """image_id -> number before image rejection, of the images that were written."""
+    original_numbers: OriginalNumbers = field(default_factory=OriginalNumbers)
+    """Of the images that were written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,7 @@ class DataFile:
         counted = Counted(self._filled.n_rows, paths, image_paths, self._least_chunks)
         check_extents(self._pending.path, self.name, counted)
 
-    def facts(self, original_numbers: Mapping[int, int]) -> FileFacts:
+    def facts(self, original_numbers: OriginalNumbers) -> FileFacts:
         """What the sealed file holds. `original_numbers`: of the images of the run."""
         assert self._filled is not None  # noqa: S101 `fill` comes first
         main = next(iter(self._images.values()), None)
@@ -285,7 +286,7 @@ class DataFile:
             channels=tuple(ChannelFacts.of(name, images.format) for name, images in self._images.items()),
             datasets=tuple(DatasetFacts.of(stored) for stored in self._filled.datasets),
             image_groups=self._filled.image_groups,
-            original_numbers=originals(original_numbers, self.image_ids()),
+            original_numbers=original_numbers.pairs(self._first_image + np.flatnonzero(self.written_rows())),
         )
 
     def publish(self) -> int:

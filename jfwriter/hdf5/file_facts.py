@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -116,13 +115,6 @@ def to_json(facts: FileFacts) -> dict[str, object]:
 def from_json(table: object) -> FileFacts:
     """Raises ValueError for anything else than what `to_json` gave."""
     return _FACTS.validate_python(table)
-
-
-def originals(numbers: Mapping[int, int], image_ids: Iterable[int]) -> tuple[tuple[int, int], ...]:
-    """Of `image_ids`, those with a number before image rejection."""
-    if not numbers:
-        return ()
-    return tuple((image_id, numbers[image_id]) for image_id in image_ids if image_id in numbers)
 
 
 def _plain(value: AttributeValue) -> object:

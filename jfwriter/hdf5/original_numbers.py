@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, ValuesView
 
 import numpy as np
 import numpy.typing as npt
@@ -37,9 +38,38 @@ class OriginalNumbers(Mapping[int, int]):
         return int(block[place])
 
     def __iter__(self) -> Iterator[int]:
-        for number in sorted(self._blocks):
-            for place in np.flatnonzero(self._blocks[number] != _ABSENT):
-                yield number * BLOCK + int(place)
+        for number, block in sorted(self._blocks.items()):
+            yield from (number * BLOCK + np.flatnonzero(block != _ABSENT)).tolist()
+
+    def values(self) -> ValuesView[int]:
+        """In the order of the images."""
+        return _Values(self)
 
     def __len__(self) -> int:
         return self._size
+
+    def pairs(self, image_ids: npt.NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+        """(image_id, original number) of those of `image_ids`, ascending, for which one was sent."""
+        originals = np.full(image_ids.size, _ABSENT)
+        numbers, starts = np.unique(image_ids // BLOCK, return_index=True)
+        borders = itertools.pairwise([*starts.tolist(), image_ids.size])
+        for number, (start, stop) in zip(numbers.tolist(), borders, strict=True):
+            block = self._blocks.get(number)
+            if block is not None:
+                originals[start:stop] = block[image_ids[start:stop] % BLOCK]
+        known = originals != _ABSENT
+        return tuple(zip(image_ids[known].tolist(), originals[known].tolist(), strict=True))
+
+    def sent(self) -> Iterator[int]:
+        """The original numbers in the order of the images."""
+        for _, block in sorted(self._blocks.items()):
+            yield from block[block != _ABSENT].tolist()
+
+
+class _Values(ValuesView[int]):
+    """Those of a mapping ask it for each key, a hundred times as slow."""
+
+    _mapping: OriginalNumbers
+
+    def __iter__(self) -> Iterator[int]:
+        return self._mapping.sent()

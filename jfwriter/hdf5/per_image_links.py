@@ -14,6 +14,7 @@ from jfwriter.hdf5.pieces import Pieces, name_of_row
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.virtual_datasets import VirtualDatasets
 from jfwriter.nexus import fields
+from jfwriter.nexus.groups import Groups
 from jfwriter.session.plan import RunPlan
 
 DETECTOR_IN_DATA_FILE = "/entry/detector/"
@@ -37,15 +38,14 @@ def map_per_image(
 
     Files that are not in `stored_paths` are other writers': they may hold it.
     """
+    groups = Groups(entry)
     for stored in merged(datasets, warnings).values():
         path = stored.path
         if path.startswith(DETECTOR_IN_DATA_FILE):
             path = DETECTOR_IN_MASTER + path.removeprefix(DETECTOR_IN_DATA_FILE)
         parents, _, name = path.removeprefix("/entry/").rpartition("/")
-        parent = entry
-        for part in parents.split("/"):
-            parent = fields.collection(parent, part)
-        if name in parent:
+        parent = groups.at(parents)
+        if name.encode() in parent.id:
             warnings.append(f"{path}: the name is taken in the master; the per-image values are not mapped")
         else:
             without = {k for k, paths in stored_paths.items() if stored.path not in paths}
@@ -73,14 +73,12 @@ def link_image_groups(
     data_directory: str = "",
 ) -> None:
     """External links to the groups of single images, given as (image_id, path in its data file)."""
-    parents: dict[str, h5py.Group] = {}
+    parents = Groups(entry)
     for image_id, path in sorted(groups):
         above, _, name = path.removeprefix("/entry/").rpartition("/")
-        if above not in parents:
-            parents[above] = fields.collection(entry, above)
         file_index, row = plan.place(image_id)
         usual = data_directory + plan.data_file_name(file_index)
-        fields.external_link(parents[above], name, name_of_row(pieces, file_index, row, usual), path)
+        fields.external_link(parents.at(above), name, name_of_row(pieces, file_index, row, usual), path)
 
 
 def expose_lattice_count(entry: h5py.Group) -> None:

@@ -7,7 +7,7 @@ fit is written block by block, the least recently used first, into a chunked dat
 Memory of one dataset: at most `n_resident` blocks of `block_bytes`, where
 
     block_rows  = 4096 for a vector, else min(256, 1 MiB // row_bytes), at least 1,
-                  and no more than the planned rows of the file
+                  and no more than the planned rows of the file; whole chunks if these are smaller
     block_bytes = block_rows * row_bytes
     n_resident  = 1 MiB // block_bytes, but 2 at least and 8 at most
 
@@ -17,8 +17,10 @@ larger than 1 MiB. A data file holds the sum over its datasets.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import h5py
 import numpy as np
@@ -66,12 +68,14 @@ class RowDataset:
         self._parent = parent
         self._stored = stored
         self._storage = storage
-        self._row_bytes = stored.dtype.itemsize * int(np.prod(stored.row_shape, dtype=np.int64))
+        self._row_bytes = stored.dtype.itemsize * math.prod(stored.row_shape)
         self._sentinel = np.zeros((), stored.dtype)
         if stored.sentinel is not None:
             self._sentinel[()] = stored.sentinel
-        self._block_rows = _block_rows(self._row_bytes, bool(stored.row_shape), storage.capacity)
+        block_rows = _block_rows(self._row_bytes, bool(stored.row_shape), storage.capacity)
         self._chunk_rows = chunk_rows or _block_rows(self._row_bytes, bool(stored.row_shape), 0)
+        # A chunk in two blocks would be packed, read and unpacked, and packed again.
+        self._block_rows = max(block_rows - block_rows % self._chunk_rows, min(block_rows, self._chunk_rows))
         block_bytes = self._block_rows * self._row_bytes
         self._n_resident = min(MAX_RESIDENT, max(MIN_RESIDENT, RESIDENT_BYTES // max(1, block_bytes)))
         self._blocks: dict[int, Block] = {}
@@ -129,12 +133,9 @@ class RowDataset:
             stored = StoredDataset(stored.path, stored.dtype, stored.row_shape, stored.sentinel, merged)
         with storage_faults(f"cannot write {stored.path}"):
             if self._dataset is None and self._fits(n_rows):
-                dataset = self._write_whole(n_rows)
+                fields.new_attributes(self._write_whole(n_rows), stored.attributes)
             else:
-                dataset = self._write_rest(n_rows)
-            target = h5py.Dataset(dataset)
-            for name, value in stored.attributes.items():
-                fields.attribute(target, name, value)
+                fields.attributes(h5py.Dataset(self._write_rest(n_rows)), **stored.attributes)
         self._blocks.clear()
         self._rows = self._rows[:0]
         self._first = self._stop = 0
@@ -182,13 +183,13 @@ class RowDataset:
         data = self._assemble(n_rows)
         creation = None
         if self._stored.row_shape or not self._storage.contiguous:
-            creation = self._creation(min(self._chunk_rows, max(1, n_rows)))
+            chunk_rows = min(self._chunk_rows, max(1, n_rows))
+            creation = _creation((chunk_rows, *self._stored.row_shape), self._stored.dtype)
         dataset = fields.new_dataset(
             self._parent, self._name, fields.file_type(self._stored.dtype), data.shape, creation
         )
         self._dataset = dataset  # letting go of a dataset whose write failed fails again
-        if n_rows:
-            dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data)
+        fields.fill(dataset, data)
         return dataset
 
     def _assemble(self, n_rows: int) -> Block:
@@ -215,8 +216,9 @@ class RowDataset:
         return self._stored.path.rpartition("/")[2]
 
     def _create_growing(self) -> h5py.h5d.DatasetID:
-        creation = self._creation(self._chunk_rows)
+        creation = _creation((self._chunk_rows, *self._stored.row_shape), self._stored.dtype)
         if self._stored.dtype.kind != "S":
+            creation = creation.copy()
             creation.set_fill_value(self._sentinel)
         # Whole blocks are written, so a chunk cache (1 MiB for each dataset) would only hold copies.
         access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
@@ -230,15 +232,6 @@ class RowDataset:
         )
         return self._dataset
 
-    def _creation(self, chunk_rows: int) -> h5py.h5p.PropDCID:
-        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        creation.set_chunk((chunk_rows, *self._stored.row_shape))
-        if self._stored.row_shape:
-            filter_ = filter_for(Codec.BSLZ4, self._stored.dtype)
-            assert filter_ is not None  # noqa: S101 bslz4 has a filter
-            creation.set_filter(filter_.filter_id, 0, filter_.options)
-        return creation
-
     def _resize(self, dataset: h5py.h5d.DatasetID, n_rows: int) -> None:
         dataset.set_extent((n_rows, *self._stored.row_shape))
         self._extent = n_rows
@@ -250,6 +243,18 @@ class RowDataset:
         file = self._dataset.get_space()
         file.select_hyperslab((first, *(0 for _ in self._stored.row_shape)), count)
         return h5py.h5s.create_simple(count), file
+
+
+@lru_cache(maxsize=fields.N_KEPT)
+def _creation(chunk: tuple[int, ...], dtype: np.dtype[np.generic]) -> h5py.h5p.PropDCID:
+    """Of a dataset in such chunks, packed if its rows are arrays. Kept: nobody may change it."""
+    creation = fields.new_creation()
+    creation.set_chunk(chunk)
+    if len(chunk) > 1:
+        filter_ = filter_for(Codec.BSLZ4, dtype)
+        assert filter_ is not None  # noqa: S101 bslz4 has a filter
+        creation.set_filter(filter_.filter_id, 0, filter_.options)
+    return creation
 
 
 def _block_rows(row_bytes: int, is_array: bool, capacity: int) -> int:

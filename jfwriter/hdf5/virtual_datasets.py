@@ -56,18 +56,18 @@ class VirtualDatasets:
             for source in _sources(plan, k, n_images, pieces, data_directory)
         ]
         self._spaces: dict[tuple[int, ...], list[_SpacePair]] = {}
+        self._creations: dict[tuple[np.dtype[np.generic], bytes], h5py.h5p.PropDCID] = {}
+        """By type and fill value."""
 
     def add(
         self, parent: h5py.Group, name: str, stored: StoredDataset, without: Collection[int] = ()
-    ) -> h5py.Dataset:
+    ) -> None:
         """Dataset `name` (n_images, *row_shape) below `parent`, over the datasets `stored.path` of all files.
 
         Type, fill value and attributes are those of `stored`. Rows of the files `without` it are not mapped
         and read as the fill value.
         """
-        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        if stored.sentinel is not None:  # a fill value of a string type is stored as garbage
-            creation.set_fill_value(np.asarray(stored.sentinel, dtype=stored.dtype))
+        creation = self._creation(stored).copy()
         path = _source_name(stored.path)
         set_virtual = creation.set_virtual
         spaces = self._spaces.get(stored.row_shape)
@@ -82,12 +82,20 @@ class VirtualDatasets:
             if is_held:
                 set_virtual(target_space, source.name, path, source_space)
         shape = (self._n_images, *stored.row_shape)
-        dataset = h5py.Dataset(
-            fields.new_dataset(parent, name, fields.file_type(stored.dtype), shape, creation)
-        )
-        for key, value in stored.attributes.items():
-            fields.attribute(dataset, key, value)
-        return dataset
+        dataset = fields.new_dataset(parent, name, fields.file_type(stored.dtype), shape, creation)
+        fields.new_attributes(dataset, stored.attributes)
+
+    def _creation(self, stored: StoredDataset) -> h5py.h5p.PropDCID:
+        """To be copied: making a fill value takes longer than that."""
+        if stored.sentinel is None:  # a fill value of a string type is stored as garbage
+            return fields.new_creation()
+        fill = np.asarray(stored.sentinel, dtype=stored.dtype)
+        key = (stored.dtype, fill.tobytes())
+        found = self._creations.get(key)
+        if found is None:
+            found = self._creations[key] = fields.new_creation()
+            found.set_fill_value(fill)
+        return found
 
     def _make_spaces(self, row_shape: tuple[int, ...]) -> list[_SpacePair]:
         spaces = []

@@ -3,11 +3,15 @@
 Strings are fixed-length, null-terminated and ASCII, numbers are little-endian, scalars are 0-d, booleans
 are u1. These forms are the only ones that every reader takes (docs/reference/layout.md, "Strings and
 scalars"). The writer thread owns every object that comes in here.
+
+Types, dataspaces and property lists belong to no file and are kept: a data file has 80 datasets, and making
+such objects anew for each costs more than HDF5 takes to write it. Nobody may change them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import h5py
@@ -15,8 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 HDF5Object: TypeAlias = h5py.Group | h5py.Dataset
+Identifier: TypeAlias = h5py.h5g.GroupID | h5py.h5d.DatasetID
 Number: TypeAlias = bool | int | float | np.generic
 AttributeValue: TypeAlias = str | Number | Sequence[float] | npt.NDArray[np.generic]
+
+N_KEPT = 128
+"""Types and dataspaces that are kept, of each kind."""
 
 
 def text_bytes(value: str) -> bytes:
@@ -24,8 +32,9 @@ def text_bytes(value: str) -> bytes:
     return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace")
 
 
+@lru_cache(maxsize=N_KEPT)
 def text_type(size_bytes: int, *, ascii_only: bool = True) -> h5py.h5t.TypeStringID:
-    """Fixed-length null-terminated string type; `size_bytes` includes the terminating NUL."""
+    """Fixed-length null-terminated string type; `size_bytes` includes the terminating NUL. Kept."""
     type_id = h5py.h5t.C_S1.copy()
     type_id.set_size(size_bytes)
     type_id.set_strpad(h5py.h5t.STR_NULLTERM)
@@ -35,7 +44,7 @@ def text_type(size_bytes: int, *, ascii_only: bool = True) -> h5py.h5t.TypeStrin
 
 
 def file_type(dtype: npt.DTypeLike) -> h5py.h5t.TypeID:
-    """HDF5 type under which values of `dtype` are stored.
+    """HDF5 type under which values of `dtype` are stored. Kept.
 
     `S<n>` becomes a null-terminated ASCII string of n bytes in all (n - 1 characters), bool becomes u1,
     numbers become little-endian.
@@ -43,9 +52,7 @@ def file_type(dtype: npt.DTypeLike) -> h5py.h5t.TypeID:
     numpy_type = np.dtype(dtype)
     if numpy_type.kind == "S":
         return text_type(numpy_type.itemsize)
-    if numpy_type.kind == "b":
-        numpy_type = np.dtype("u1")
-    return h5py.h5t.py_create(numpy_type.newbyteorder("<"))
+    return _memory_type(_numeric(numpy_type))
 
 
 def text(group: h5py.Group, name: str, value: str) -> None:
@@ -109,10 +116,15 @@ def array(
     with np.errstate(over="ignore"):
         data = np.ascontiguousarray(values, dtype=_numeric(dtype)).reshape(np.shape(values))
     dataset = new_dataset(group, name, file_type(data.dtype), data.shape)
-    if data.size:
-        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data)
+    fill(dataset, data)
     if units is not None:
-        _attribute(dataset, "units", units)
+        _new_attribute(dataset, b"units", units)
+
+
+def fill(dataset: h5py.h5d.DatasetID, data: npt.NDArray[np.generic]) -> None:
+    """Write all of a dataset."""
+    if data.size:
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data, mtype=_memory_type(data.dtype))
 
 
 def new_dataset(
@@ -122,15 +134,20 @@ def new_dataset(
     shape: tuple[int, ...],
     creation: h5py.h5p.PropDCID | None = None,
 ) -> h5py.h5d.DatasetID:
-    """Create an empty dataset of fixed shape. Raises ValueError when the name is taken."""
+    """Create an empty dataset of fixed shape. Raises ValueError when the name is taken.
+
+    `creation`: of `new_creation`, None for a contiguous dataset.
+    """
     if creation is None:
-        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation = _contiguous()
+    return h5py.h5d.create(group.id, name.encode(), type_id, _space(shape), creation, _links(name))
+
+
+def new_creation() -> h5py.h5p.PropDCID:
+    """Properties for `new_dataset`, to be filled in."""
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_obj_track_times(False)  # equal content gives equal files
-    links = None
-    if not name.isascii():
-        links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
-        links.set_char_encoding(h5py.h5t.CSET_UTF8)
-    return h5py.h5d.create(group.id, name.encode(), type_id, _space(shape), creation, links)
+    return creation
 
 
 def attribute(target: HDF5Object, name: str, value: AttributeValue) -> None:
@@ -148,6 +165,12 @@ def attributes(target: HDF5Object, **values: AttributeValue) -> None:
         _attribute(target.id, name, value)
 
 
+def new_attributes(target: Identifier, values: Mapping[str, AttributeValue]) -> None:
+    """Write the attributes of an object that has been made just now and has none of these."""
+    for name, value in values.items():
+        _new_attribute(target, name.encode(), value)
+
+
 def units(target: HDF5Object, unit: str) -> None:
     """Say the unit of a dataset that already exists."""
     _attribute(target.id, "units", unit)
@@ -155,13 +178,14 @@ def units(target: HDF5Object, unit: str) -> None:
 
 def group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
     """The group `name` below `parent`, made with its NeXus class if it is not there yet."""
-    existing = parent.get(name)
-    if isinstance(existing, h5py.Group):
-        return existing
-    # A creation-ordered group is stored in a form that XDS (neggia) cannot walk through.
-    made = parent.create_group(name, track_order=False)
-    _attribute(made.id, "NX_class", nx_class)
-    return made
+    key = name.encode()
+    if key in parent.id:
+        existing = h5py.h5o.open(parent.id, key)
+        if isinstance(existing, h5py.h5g.GroupID):
+            return h5py.Group(existing)
+    made = h5py.h5g.create(parent.id, key, _links(name), _group_creation())
+    _new_attribute(made, b"NX_class", nx_class)
+    return h5py.Group(made)
 
 
 def collection(parent: h5py.Group, name: str) -> h5py.Group:
@@ -184,22 +208,23 @@ def external_link(parent: h5py.Group, name: str, file_name: str, path: str) -> N
     parent.id.links.create_external(name.encode(), file_name.encode(), path.encode())
 
 
-def _attribute(target: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: str, value: AttributeValue) -> None:
+def _attribute(target: Identifier, name: str, value: AttributeValue) -> None:
     key = name.encode()
     if h5py.h5a.exists(target, key):
         h5py.h5a.delete(target, key)
+    _new_attribute(target, key, value)
+
+
+def _new_attribute(target: Identifier, key: bytes, value: AttributeValue) -> None:
     if isinstance(value, str):
-        _text_attribute(target, key, value)
+        encoded = text_bytes(value)
+        type_id = text_type(len(encoded) + 1, ascii_only=encoded.isascii())
+        handle = h5py.h5a.create(target, key, type_id, _space(()))
+        handle.write(_text_buffer(encoded, len(encoded) + 1), mtype=type_id)
         return
     data = _attribute_array(value)
-    h5py.h5a.create(target, key, file_type(data.dtype), _space(data.shape)).write(data)
-
-
-def _text_attribute(target: h5py.h5g.GroupID | h5py.h5d.DatasetID, key: bytes, value: str) -> None:
-    encoded = text_bytes(value)
-    type_id = text_type(len(encoded) + 1, ascii_only=encoded.isascii())
-    handle = h5py.h5a.create(target, key, type_id, _space(()))
-    handle.write(_text_buffer(encoded, len(encoded) + 1), mtype=type_id)
+    handle = h5py.h5a.create(target, key, file_type(data.dtype), _space(data.shape))
+    handle.write(data, mtype=_memory_type(data.dtype))
 
 
 def _attribute_array(value: Number | Sequence[float] | npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -210,8 +235,39 @@ def _attribute_array(value: Number | Sequence[float] | npt.NDArray[np.generic]) 
     return np.asarray(value, dtype="<i4" if isinstance(value, int) else "<f8")
 
 
+@lru_cache(maxsize=N_KEPT)
 def _space(shape: tuple[int, ...]) -> h5py.h5s.SpaceID:
     return h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
+
+
+@lru_cache(maxsize=N_KEPT)
+def _memory_type(dtype: np.dtype[np.generic]) -> h5py.h5t.TypeID:
+    """Of values in memory, as h5py takes them by itself."""
+    return h5py.h5t.py_create(dtype)
+
+
+@cache
+def _contiguous() -> h5py.h5p.PropDCID:
+    return new_creation()
+
+
+@cache
+def _group_creation() -> h5py.h5p.PropGCID:
+    # Without order of creation: such a group is stored in a form that XDS (neggia) cannot walk through.
+    creation = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    creation.set_obj_track_times(False)
+    return creation
+
+
+def _links(name: str) -> h5py.h5p.PropLCID | None:
+    return None if name.isascii() else _utf8_links()
+
+
+@cache
+def _utf8_links() -> h5py.h5p.PropLCID:
+    links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    links.set_char_encoding(h5py.h5t.CSET_UTF8)
+    return links
 
 
 def _text_buffer(encoded: bytes | Sequence[bytes], size_bytes: int) -> npt.NDArray[np.bytes_]:

@@ -18,11 +18,13 @@ def image_numbers(n_images: int, original: Mapping[int, int]) -> ImageNumbers:
     the first known one after it): a missing image of a run without rejections then gets its true number.
     """
     rows = np.arange(n_images, dtype=np.float64)
-    known = sorted(image_id for image_id in original if 0 <= image_id < n_images)
-    if not known:
+    image_ids = np.fromiter(original, np.int64, len(original))
+    order = np.argsort(image_ids)
+    order = order[(image_ids[order] >= 0) & (image_ids[order] < n_images)]
+    if not order.size:
         return rows
-    known_rows = np.array(known)
-    shifts = np.array([float(original[image_id]) for image_id in known]) - known_rows
+    known_rows = image_ids[order]
+    shifts = np.fromiter(original.values(), np.float64, len(original))[order] - known_rows
     before = np.searchsorted(known_rows, rows, side="right") - 1
     numbers: ImageNumbers = rows + shifts[np.maximum(before, 0)]
     return numbers

@@ -27,7 +27,7 @@ def image_status(detector: h5py.Group, n_images: int, block: Block, numbers: Map
     group = fields.collection(detector, "detectorSpecific")
     creation = None
     if n_images > CHUNK_ROWS:
-        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation = fields.new_creation()
         creation.set_chunk((CHUNK_ROWS,))
         creation.set_deflate(_DEFLATE_LEVEL)
     stored = fields.new_dataset(group, "image_status", fields.file_type("u1"), (n_images,), creation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import cast
@@ -11,9 +12,10 @@ import numpy as np
 
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
-from jfwriter.hdf5.rows import RowDataset
+from jfwriter.hdf5.rows import RowDataset, RowStorage
 from jfwriter.nexus import azint as nexus_azint
-from jfwriter.plugins.columns import carries_any, open_rows, row_storage
+from jfwriter.nexus.groups import Groups
+from jfwriter.plugins.columns import carries_any, groups_below, open_rows, row_storage
 from jfwriter.plugins.values import Array, fitted, without_infinite
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
@@ -25,6 +27,10 @@ DATASETS = (
     ("image_count", np.dtype("u4"), 0, "az_int_profile_count"),
 )
 """Name below `/entry/azint`, type, sentinel, field of the image message."""
+
+CHUNK_BYTES = 1 << 14
+"""Profiles are packed in chunks of at most so many bytes, at least one in each: a filter call for each takes
+four times as long as packing it, and larger chunks only make reading a single profile slower."""
 
 BINS = "/entry/azint bins"
 """Counted under this name: tables of bins that do not fit the number of bins."""
@@ -80,11 +86,12 @@ class AzintRows:
     def __init__(self, entry: h5py.Group, plugin: AzintPlugin, capacity: int) -> None:
         self.problems: Counter[str] = Counter()
         self._entry = entry
+        self._groups = groups_below(entry)
         self._plugin = plugin
         self._storage = row_storage(plugin.plan, capacity)
         self._datasets: list[RowDataset | None] = [None] * len(DATASETS)
         for stored in plugin.configured():
-            self._datasets[0] = open_rows(entry, stored, self._storage, chunk_rows=1)
+            self._datasets[0] = open_profiles(self._groups, stored, self._storage)
         if not plugin.plan.is_integrated:  # there the master's part brings them
             self._write_bins()
 
@@ -108,7 +115,7 @@ class AzintRows:
         dataset = self._datasets[number]
         if dataset is None:
             stored = stored_profile(number, shape)
-            dataset = self._datasets[number] = open_rows(self._entry, stored, self._storage, chunk_rows=1)
+            dataset = self._datasets[number] = open_profiles(self._groups, stored, self._storage)
         is_stored_as_sent = values.dtype == dtype and dtype.kind == "f"
         fit = without_infinite(values, sentinel) if is_stored_as_sent else fitted(values, dtype, sentinel)
         fitting, n_bad = fit
@@ -127,3 +134,9 @@ class AzintRows:
 def stored_profile(number: int, shape: Shape) -> StoredDataset:
     name, dtype, sentinel, _ = DATASETS[number]
     return StoredDataset(f"/entry/azint/{name}", dtype, shape, sentinel)
+
+
+def open_profiles(groups: Groups, stored: StoredDataset, storage: RowStorage) -> RowDataset:
+    """The profiles `stored` of one file, in chunks of `CHUNK_BYTES`. Raises StorageError."""
+    row_bytes = stored.dtype.itemsize * math.prod(stored.row_shape)
+    return open_rows(groups, stored, storage, chunk_rows=max(1, CHUNK_BYTES // row_bytes))

@@ -22,6 +22,7 @@ from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.plugin_set import BLOCK_ROWS
 from jfwriter.hdf5.rows import RowDataset, RowStorage
 from jfwriter.nexus import fields
+from jfwriter.nexus.groups import Groups
 from jfwriter.plugins.values import Convert, Unfit, fitting_block, floating, integer, plain_block
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.cells import Array, CellBlock, CellColumn
@@ -111,7 +112,7 @@ class ColumnRows:
 
     def __init__(self, entry: h5py.Group, columns: Sequence[Column], plan: RunPlan, capacity: int) -> None:
         self.problems: Counter[str] = Counter()
-        self._entry = entry
+        self._groups = groups_below(entry)
         self._columns = columns
         self._plan = plan
         self._storage = row_storage(plan, capacity)
@@ -219,7 +220,7 @@ class ColumnRows:
         (self._datasets.get(number) or self._open(number)).put(index, cell)  # type: ignore[arg-type]
 
     def _open(self, number: int) -> RowDataset:
-        dataset = open_rows(self._entry, self._columns[number].stored(self._plan), self._storage)
+        dataset = open_rows(self._groups, self._columns[number].stored(self._plan), self._storage)
         self._datasets[number] = dataset
         return dataset
 
@@ -270,20 +271,15 @@ def absolute_path(path: str, plan: RunPlan) -> str:
     return f"/entry/{path}"
 
 
+def groups_below(entry: h5py.Group) -> Groups:
+    """The groups of a data file, for `open_rows`."""
+    return Groups(entry, NX_CLASSES)
+
+
 def open_rows(
-    entry: h5py.Group, stored: StoredDataset, storage: RowStorage, chunk_rows: int | None = None
+    groups: Groups, stored: StoredDataset, storage: RowStorage, chunk_rows: int | None = None
 ) -> RowDataset:
     """Rows of `stored`; the groups above it are made. Raises StorageError."""
     with storage_faults(f"cannot create the group of {stored.path}"):
-        parent = group_at(entry, stored.path.removeprefix("/entry/").rpartition("/")[0])
+        parent = groups.at(stored.path.removeprefix("/entry/").rpartition("/")[0])
     return RowDataset(parent, stored, storage, chunk_rows)
-
-
-def group_at(entry: h5py.Group, path: str) -> h5py.Group:
-    """The group `path` below `/entry`, made with all above it."""
-    group = entry
-    below = ""
-    for part in path.split("/"):
-        below = f"{below}/{part}" if below else part
-        group = fields.group(group, part, NX_CLASSES.get(below, "NXcollection"))
-    return group

@@ -14,7 +14,7 @@ from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.plugin_set import BLOCK_ROWS
 from jfwriter.hdf5.rows import RowDataset
 from jfwriter.nexus.fields import AttributeValue
-from jfwriter.plugins.columns import open_rows, row_storage
+from jfwriter.plugins.columns import groups_below, open_rows, row_storage
 from jfwriter.plugins.mx import indexing_is_on
 from jfwriter.plugins.values import fitted
 from jfwriter.session.plan import RunPlan
@@ -121,7 +121,7 @@ class SpotRows:
 
     def __init__(self, entry: h5py.Group, plan: RunPlan, capacity: int, promised: list[int]) -> None:
         self.problems: Counter[str] = Counter()
-        self._entry = entry
+        self._groups = groups_below(entry)
         self._plan = plan
         self._storage = row_storage(plan, capacity)
         self._n_peaks: RowDataset | None = None
@@ -189,12 +189,12 @@ class SpotRows:
                 dataset.put_each([indices[i] for i in came], values[came].astype(column.dtype))
 
     def _open(self, number: int) -> RowDataset:
-        dataset = open_rows(self._entry, stored_column(COLUMNS[number], self._plan), self._storage)
+        dataset = open_rows(self._groups, stored_column(COLUMNS[number], self._plan), self._storage)
         self._datasets[number] = dataset
         return dataset
 
     def _open_n_peaks(self) -> RowDataset:
-        self._n_peaks = open_rows(self._entry, STORED_N_PEAKS, self._storage)
+        self._n_peaks = open_rows(self._groups, STORED_N_PEAKS, self._storage)
         return self._n_peaks
 
 

@@ -155,6 +155,19 @@ def test_one_row_far_out_takes_no_room(file: h5py.File) -> None:
     assert written.id.get_storage_size() <= 2 * 4096 * 8
 
 
+@pytest.mark.parametrize(("capacity", "block_rows"), [(1000, 240), (0, 240), (30, 20), (7, 7)])
+def test_blocks_are_whole_chunks(file: h5py.File, capacity: int, block_rows: int) -> None:
+    """The dataset grows; a chunk in two blocks would be stored twice and leave a hole."""
+    dataset = RowDataset(file, stored("f4", (200,), 0), RowStorage(capacity, contiguous=True), chunk_rows=20)
+    dataset.row(0)[:] = 1
+    assert dataset.resident_bytes == block_rows * 800
+    for index in range(3000):
+        dataset.row(index)[:] = index
+    dataset.finish(3000)
+    assert file["values"].chunks == (20, 200)
+    np.testing.assert_array_equal(file["values"][:, 7], np.arange(3000))
+
+
 def test_rows_larger_than_a_block_are_held_two_at_a_time(file: h5py.File) -> None:
     dataset = RowDataset(file, stored("f4", (1, 500_000), 0), RowStorage(1000, contiguous=True), chunk_rows=1)
     for index in range(5):
@@ -163,6 +176,28 @@ def test_rows_larger_than_a_block_are_held_two_at_a_time(file: h5py.File) -> Non
     dataset.finish(6)
     assert file["values"].chunks == (1, 1, 500_000)
     assert file["values"][:, 0, 0].tolist() == [0, 1, 2, 3, 4, 0]
+
+
+def test_what_one_dataset_is_made_with_does_not_show_in_the_next(file: h5py.File) -> None:
+    """Their properties are kept and shared; a dataset that grows has a fill value besides."""
+    for name, n_rows in (("grown", 3000), ("whole", 256)):
+        described = StoredDataset(f"/{name}", np.dtype("f4"), (200,), 7, {})
+        dataset = RowDataset(file, described, RowStorage(0, contiguous=True))
+        dataset.row(n_rows - 1)[:] = 1
+        dataset.finish(n_rows)
+    assert file["grown"].fillvalue == 7
+    assert file["whole"].fillvalue == 0
+    assert file["grown"].chunks == file["whole"].chunks == (256, 200)
+    assert [h5py.h5g.get_objinfo(file.id, name.encode()).mtime for name in file] == [0, 0]
+
+
+def test_a_dataset_can_be_finished_again(file: h5py.File) -> None:
+    """Of a file that could not be closed and is given up, after some of its datasets were written."""
+    dataset = RowDataset(file, stored(), RowStorage(10, contiguous=False))
+    dataset.put(1, 5)
+    dataset.finish(3)
+    dataset.finish(2)
+    assert file["values"].attrs["units"] == b"m"
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,21 @@ def test_original_numbers_are_a_mapping(numbers: dict[int, int]) -> None:
         table.add(image_id, number)
     assert dict(table) == numbers
     assert list(table) == sorted(numbers)
+    assert list(table.values()) == [numbers[image_id] for image_id in sorted(numbers)]
     assert len(table) == len(numbers)
+
+
+@given(
+    numbers=st.dictionaries(st.integers(0, 20_000), st.integers(0, 2**63 - 1), max_size=50),
+    others=st.sets(st.integers(0, 30_000), max_size=20),
+)
+def test_the_original_numbers_of_some_images(numbers: dict[int, int], others: set[int]) -> None:
+    table = OriginalNumbers()
+    for image_id, number in numbers.items():
+        table.add(image_id, number)
+    asked = sorted({*list(numbers)[::2], *others})
+    expected = tuple((image_id, numbers[image_id]) for image_id in asked if image_id in numbers)
+    assert table.pairs(np.array(asked, np.int64)) == expected
 
 
 @pytest.mark.parametrize("number", [-1, 2**63, 2**64 - 1])

@@ -199,3 +199,28 @@ def test_equal_content_gives_equal_files() -> None:
             return bytes(made.id.get_file_image())
 
     assert image() == image()
+
+
+def test_types_are_kept_and_told_apart(file: h5py.File) -> None:
+    """More sizes than are kept, with numbers in between; each dataset has its own."""
+    assert fields.file_type("f4") is fields.file_type(np.dtype("<f4"))
+    for n in range(2 * fields.N_KEPT):
+        fields.text(file, f"text{n}", n * "x")
+        fields.array(file, f"array{n}", np.arange(n), f"u{1 << n % 4}")
+    for n in range(2 * fields.N_KEPT):
+        assert stored_type(file[f"text{n}"]) == f"str{n + 1}"
+        assert file[f"text{n}"][()] == n * b"x"
+        assert stored_type(file[f"array{n}"]) == f"u{1 << n % 4}"
+        np.testing.assert_array_equal(file[f"array{n}"][()], np.arange(n, dtype=f"u{1 << n % 4}"))
+
+
+@pytest.mark.parametrize("name", ["plain", "Größe"])
+def test_a_group_is_found_again_and_never_takes_the_place_of_a_dataset(file: h5py.File, name: str) -> None:
+    made = fields.collection(file, name)
+    assert fields.group(file, name, "NXdata") == made
+    assert made.attrs["NX_class"] == b"NXcollection"
+    coding = h5py.h5t.CSET_ASCII if name.isascii() else h5py.h5t.CSET_UTF8
+    assert file.id.links.get_info(name.encode()).cset == coding
+    fields.scalar(made, name, 1, "i4")
+    with pytest.raises(ValueError, match="exists"):
+        fields.collection(made, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from jfwriter.plugins.azint import BINS, AzintPlugin
 from jfwriter.session.plan import RunPlan
@@ -28,7 +29,7 @@ def test_profiles_and_bins(one_file: OneFile, plan: MakePlan) -> None:
                     az_int_profile_count=np.arange(6, dtype="u8"))  # fmt: skip
     azint = one_file.write(AzintPlugin(plan(**SIX_BINS)), {1: message}, 3)["/entry/azint"]
     assert azint["image"].shape == (3, 2, 3)
-    assert azint["image"].chunks == (1, 2, 3)
+    assert azint["image"].chunks == (3, 2, 3)
     np.testing.assert_array_equal(azint["image"][1], profile.reshape(2, 3))
     np.testing.assert_array_equal(azint["image_std"][1], profile.reshape(2, 3) / 2)
     np.testing.assert_array_equal(azint["image_count"][1], profile.reshape(2, 3))
@@ -39,6 +40,17 @@ def test_profiles_and_bins(one_file: OneFile, plan: MakePlan) -> None:
     assert azint["bin_to_q"].attrs["units"] == b"Angstrom^-1"
     assert azint["bin_to_phi"].attrs["units"] == b"deg"
     assert azint.attrs["NX_class"] == b"NXcollection"
+
+
+@pytest.mark.parametrize(("n_bins", "chunk_rows"), [(200, 20), (1000, 4), (4096, 1), (20_000, 1)])
+def test_chunks_hold_as_many_profiles_as_fit_in_16_kib(
+    one_file: OneFile, plan: MakePlan, n_bins: int, chunk_rows: int
+) -> None:
+    profile = np.arange(n_bins, dtype="f4")
+    plugin = AzintPlugin(plan(az_int_bin_number=n_bins))
+    azint = one_file.write(plugin, {2: image(2, az_int_profile=profile)}, 50)["/entry/azint"]
+    assert azint["image"].chunks == (chunk_rows, 1, n_bins)
+    np.testing.assert_array_equal(azint["image"][2, 0], profile)
 
 
 def test_a_profile_of_another_length_is_left_out_alone(one_file: OneFile, plan: MakePlan) -> None:
