@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.session.orders import WriteImage
 
-MAX_IMAGES = 16
-"""Twice as many gain little more, and all of them are in memory together."""
+MAX_IMAGES = 64
+"""Small ones; of 1.5 MB some twenty are stored together."""
 MAX_BYTES = 32 << 20
 """Of messages; one that is larger comes alone."""
 
