@@ -195,6 +195,7 @@ def _map_data_files(group: h5py.Group, plan: RunPlan, content: MasterContent, wa
         stored = StoredDataset(f"{parent.name}/data", dtype, plan.shape, fill, numbers)
         virtual.add(parent, "data", stored)
     map_per_image(group, virtual, content.datasets, content.stored_paths, warnings)
+    virtual.write()
     link_image_groups(group, plan, content.image_groups, content.pieces, content.data_directory)
     expose_lattice_count(group)
 

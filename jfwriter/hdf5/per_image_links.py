@@ -34,22 +34,23 @@ def map_per_image(
     stored_paths: StoredPaths,
     warnings: list[str],
 ) -> None:
-    """Map every per-image dataset of the data files; `/entry/detector` goes to `detectorSpecific`.
+    """Add every per-image dataset of the data files to `virtual`; `detector` goes to `detectorSpecific`.
 
     Files that are not in `stored_paths` are other writers': they may hold it.
     """
-    groups = Groups(entry)
+    groups, mapped = Groups(entry), set[str]()
     for stored in merged(datasets, warnings).values():
         path = stored.path
         if path.startswith(DETECTOR_IN_DATA_FILE):
             path = DETECTOR_IN_MASTER + path.removeprefix(DETECTOR_IN_DATA_FILE)
         parents, _, name = path.removeprefix("/entry/").rpartition("/")
         parent = groups.at(parents)
-        if name.encode() in parent.id:
+        if path in mapped or name.encode() in parent.id:
             warnings.append(f"{path}: the name is taken in the master; the per-image values are not mapped")
         else:
             without = {k for k, paths in stored_paths.items() if stored.path not in paths}
             virtual.add(parent, name, stored, without)
+            mapped.add(path)
 
 
 def merged(datasets: Iterable[StoredDataset], warnings: list[str]) -> Mapping[str, StoredDataset]:

@@ -18,15 +18,17 @@ larger than 1 MiB. A data file holds the sum over its datasets.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NoReturn, TypeAlias
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from jfwriter.compression.filters import filter_for
+from jfwriter.hdf5.dataset_calls import NewDataset, begin_again, fail_again, make_datasets
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.nexus import fields
@@ -37,6 +39,9 @@ ARRAY_CHUNK_ROWS = 256
 BLOCK_BYTES = 1 << 20
 RESIDENT_BYTES = 1 << 20
 MIN_RESIDENT, MAX_RESIDENT = 2, 8
+
+TOGETHER_BYTES = 4 << 20
+"""Datasets are written together until they have so many bytes: rows in several blocks are copied for that."""
 
 Block = npt.NDArray[np.generic]
 
@@ -51,6 +56,9 @@ class RowStorage:
 
     capacity: int
     contiguous: bool
+
+
+Attributes: TypeAlias = Mapping[str, fields.AttributeValue]
 
 
 class RowDataset:
@@ -84,6 +92,8 @@ class RowDataset:
         self._first = self._stop = 0
         self._dataset: h5py.h5d.DatasetID | None = None
         self._extent = 0
+        self._is_made = False
+        """All of it is in the file, and nobody holds it open."""
 
     @property
     def resident_bytes(self) -> int:
@@ -120,29 +130,59 @@ class RowDataset:
         row: Block = self._rows[index - self._first]
         return row
 
-    def finish(
-        self, n_rows: int, attributes: Mapping[str, fields.AttributeValue] | None = None
-    ) -> StoredDataset:
+    def finish(self, n_rows: int, attributes: Attributes | None = None) -> StoredDataset:
         """Write what is in memory; the dataset then has exactly `n_rows` rows. Says what was stored.
 
         `attributes` come on top of those given at first.
         """
-        stored = self._stored
+        (stored,) = finish_rows([(self, attributes)], n_rows)
+        return stored
+
+    def add_attributes(self, attributes: Attributes | None) -> None:
+        """For the dataset, as soon as it is written."""
         if attributes:
-            merged = {**stored.attributes, **attributes}
-            stored = StoredDataset(stored.path, stored.dtype, stored.row_shape, stored.sentinel, merged)
-        with storage_faults(f"cannot write {stored.path}"):
-            if self._dataset is None and self._fits(n_rows):
-                fields.new_attributes(self._write_whole(n_rows), stored.attributes)
-            else:
-                fields.attributes(h5py.Dataset(self._write_rest(n_rows)), **stored.attributes)
+            merged = {**self._stored.attributes, **attributes}
+            self._stored = replace(self._stored, attributes=merged)
+
+    def is_new(self, n_rows: int) -> bool:
+        """Whether there is no dataset yet, and all of its rows are in memory."""
+        return not self._is_made and self._dataset is None and n_rows <= self._n_resident * self._block_rows
+
+    def new_dataset(self, n_rows: int) -> NewDataset:
+        """The dataset as it is to be, of `n_rows` rows."""
+        stored = self._stored
+        creation = fields.contiguous()
+        if stored.row_shape or not self._storage.contiguous:
+            chunk_rows = min(self._chunk_rows, max(1, n_rows))
+            creation = _creation((chunk_rows, *stored.row_shape), stored.dtype)
+        kind, attributes = fields.file_type(stored.dtype), tuple(stored.attributes.items())
+        data = self._assemble(n_rows)
+        return NewDataset(self._parent.id, self._name, kind, creation, data.shape, data, attributes)
+
+    def was_made(self) -> StoredDataset:
+        """All of it is in the file."""
+        self._is_made = True
+        return self._forget()
+
+    def write_again(self, new: NewDataset, identifier: int) -> NoReturn:
+        """Find the words for what `make_datasets` could not do. Raises StorageError."""
+        with storage_faults(f"cannot write {self._stored.path}"):
+            dataset = begin_again(new, identifier)
+            self._dataset = dataset  # letting go of a dataset whose write failed fails again
+            fail_again(dataset, new)
+
+    def write_rest(self, n_rows: int) -> StoredDataset:
+        """`finish` of a dataset that is there already. Raises StorageError."""
+        with storage_faults(f"cannot write {self._stored.path}"):
+            dataset = self._write_rest(n_rows)
+            fields.attributes(h5py.Dataset(dataset), **self._stored.attributes)
+        return self._forget()
+
+    def _forget(self) -> StoredDataset:
         self._blocks.clear()
         self._rows = self._rows[:0]
         self._first = self._stop = 0
-        return stored
-
-    def _fits(self, n_rows: int) -> bool:
-        return n_rows <= self._n_resident * self._block_rows
+        return self._stored
 
     def _select(self, number: int) -> None:
         """Make block `number` the current one, as the most recently used."""
@@ -179,19 +219,6 @@ class RowDataset:
         memory, file = self._selection(first, len(block))
         dataset.write(memory, file, block)
 
-    def _write_whole(self, n_rows: int) -> h5py.h5d.DatasetID:
-        data = self._assemble(n_rows)
-        creation = None
-        if self._stored.row_shape or not self._storage.contiguous:
-            chunk_rows = min(self._chunk_rows, max(1, n_rows))
-            creation = _creation((chunk_rows, *self._stored.row_shape), self._stored.dtype)
-        dataset = fields.new_dataset(
-            self._parent, self._name, fields.file_type(self._stored.dtype), data.shape, creation
-        )
-        self._dataset = dataset  # letting go of a dataset whose write failed fails again
-        fields.fill(dataset, data)
-        return dataset
-
     def _assemble(self, n_rows: int) -> Block:
         if len(self._blocks) == 1 and 0 in self._blocks and n_rows <= self._block_rows:
             return self._blocks[0][:n_rows]
@@ -207,6 +234,8 @@ class RowDataset:
             n_wanted = min(len(block), n_rows - number * self._block_rows)
             if n_wanted > 0:
                 self._flush(number, block[:n_wanted])
+        if self._is_made:
+            self._dataset = h5py.h5d.open(self._parent.id, self._name.encode())
         dataset = self._dataset or self._create_growing()
         self._resize(dataset, n_rows)
         return dataset
@@ -243,6 +272,34 @@ class RowDataset:
         file = self._dataset.get_space()
         file.select_hyperslab((first, *(0 for _ in self._stored.row_shape)), count)
         return h5py.h5s.create_simple(count), file
+
+
+def finish_rows(
+    datasets: Iterable[tuple[RowDataset, Attributes | None]], n_rows: int
+) -> tuple[StoredDataset, ...]:
+    """`RowDataset.finish` of several, together. Raises StorageError."""
+    stored: list[StoredDataset] = []
+    waiting: list[tuple[RowDataset, NewDataset]] = []
+    for dataset, attributes in datasets:
+        dataset.add_attributes(attributes)
+        if not dataset.is_new(n_rows):
+            stored += (*_make(waiting), dataset.write_rest(n_rows))
+            waiting = []
+            continue
+        waiting.append((dataset, dataset.new_dataset(n_rows)))
+        if sum(new.data.nbytes for _, new in waiting if new.data is not None) >= TOGETHER_BYTES:
+            stored += _make(waiting)
+            waiting = []
+    return (*stored, *_make(waiting))
+
+
+def _make(new: Sequence[tuple[RowDataset, NewDataset]]) -> list[StoredDataset]:
+    n_made, begun = make_datasets([description for _, description in new])
+    stored = [dataset.was_made() for dataset, _ in new[:n_made]]
+    if n_made < len(new):
+        dataset, description = new[n_made]
+        dataset.write_again(description, begun)
+    return stored
 
 
 @lru_cache(maxsize=fields.N_KEPT)

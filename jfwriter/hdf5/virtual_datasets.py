@@ -13,6 +13,7 @@ from types import MappingProxyType
 import h5py
 import numpy as np
 
+from jfwriter.hdf5.dataset_calls import NewDataset, begin_again, fail_again, make_datasets
 from jfwriter.hdf5.pieces import Pieces
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.nexus import fields
@@ -58,11 +59,13 @@ class VirtualDatasets:
         self._spaces: dict[tuple[int, ...], list[_SpacePair]] = {}
         self._creations: dict[tuple[np.dtype[np.generic], bytes], h5py.h5p.PropDCID] = {}
         """By type and fill value."""
+        self._waiting: list[NewDataset] = []
 
     def add(
         self, parent: h5py.Group, name: str, stored: StoredDataset, without: Collection[int] = ()
     ) -> None:
         """Dataset `name` (n_images, *row_shape) below `parent`, over the datasets `stored.path` of all files.
+        It is in the file after `write`.
 
         Type, fill value and attributes are those of `stored`. Rows of the files `without` it are not mapped
         and read as the fill value.
@@ -82,8 +85,16 @@ class VirtualDatasets:
             if is_held:
                 set_virtual(target_space, source.name, path, source_space)
         shape = (self._n_images, *stored.row_shape)
-        dataset = fields.new_dataset(parent, name, fields.file_type(stored.dtype), shape, creation)
-        fields.new_attributes(dataset, stored.attributes)
+        kind, attributes = fields.file_type(stored.dtype), tuple(stored.attributes.items())
+        self._waiting.append(NewDataset(parent.id, name, kind, creation, shape, None, attributes))
+
+    def write(self) -> None:
+        """Make what was added."""
+        waiting, self._waiting = self._waiting, []
+        n_made, begun = make_datasets(waiting)
+        if n_made < len(waiting):
+            failed = waiting[n_made]
+            fail_again(begin_again(failed, begun), failed)
 
     def _creation(self, stored: StoredDataset) -> h5py.h5p.PropDCID:
         """To be copied: making a fill value takes longer than that."""

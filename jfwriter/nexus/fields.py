@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import h5py
 import numpy as np
@@ -52,15 +52,14 @@ def file_type(dtype: npt.DTypeLike) -> h5py.h5t.TypeID:
     numpy_type = np.dtype(dtype)
     if numpy_type.kind == "S":
         return text_type(numpy_type.itemsize)
-    return _memory_type(_numeric(numpy_type))
+    return memory_type(_numeric(numpy_type))
 
 
 def text(group: h5py.Group, name: str, value: str) -> None:
     """Write a scalar string dataset."""
-    encoded = text_bytes(value)
-    type_id = text_type(len(encoded) + 1, ascii_only=encoded.isascii())
+    type_id, buffer = _text(value)
     dataset = new_dataset(group, name, type_id, ())
-    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, _text_buffer(encoded, len(encoded) + 1), mtype=type_id)
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, buffer, mtype=type_id)
 
 
 def text_array(group: h5py.Group, name: str, values: Sequence[str]) -> None:
@@ -77,11 +76,12 @@ def scalar(
     group: h5py.Group, name: str, value: Number, dtype: npt.DTypeLike, units: str | None = None
 ) -> None:
     """Write a 0-d number. Raises OverflowError when it does not fit `dtype`."""
+    numeric = _numeric(dtype)
     with np.errstate(over="ignore"):
-        stored = np.asarray(_integral(value, dtype), dtype=_numeric(dtype))
-    if stored.dtype.kind == "f" and np.isinf(stored) and not np.isinf(np.float64(value)):
-        raise OverflowError(f"{value!r} is beyond {stored.dtype.name}")
-    array(group, name, stored, dtype, units)
+        stored = np.asarray(_integral(value, numeric), dtype=numeric)
+    if numeric.kind == "f" and np.isinf(stored) and not np.isinf(np.float64(value)):
+        raise OverflowError(f"{value!r} is beyond {numeric.name}")
+    _store(group, name, stored, units)
 
 
 def optional(
@@ -115,16 +115,13 @@ def array(
     """
     with np.errstate(over="ignore"):
         data = np.ascontiguousarray(values, dtype=_numeric(dtype)).reshape(np.shape(values))
-    dataset = new_dataset(group, name, file_type(data.dtype), data.shape)
-    fill(dataset, data)
-    if units is not None:
-        _new_attribute(dataset, b"units", units)
+    _store(group, name, data, units)
 
 
 def fill(dataset: h5py.h5d.DatasetID, data: npt.NDArray[np.generic]) -> None:
     """Write all of a dataset."""
     if data.size:
-        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data, mtype=_memory_type(data.dtype))
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data, mtype=memory_type(data.dtype))
 
 
 def new_dataset(
@@ -139,8 +136,8 @@ def new_dataset(
     `creation`: of `new_creation`, None for a contiguous dataset.
     """
     if creation is None:
-        creation = _contiguous()
-    return h5py.h5d.create(group.id, name.encode(), type_id, _space(shape), creation, _links(name))
+        creation = contiguous()
+    return h5py.h5d.create(group.id, name.encode(), type_id, space(shape), creation, links(name))
 
 
 def new_creation() -> h5py.h5p.PropDCID:
@@ -183,7 +180,7 @@ def group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
         existing = h5py.h5o.open(parent.id, key)
         if isinstance(existing, h5py.h5g.GroupID):
             return h5py.Group(existing)
-    made = h5py.h5g.create(parent.id, key, _links(name), _group_creation())
+    made = h5py.h5g.create(parent.id, key, links(name), _group_creation())
     _new_attribute(made, b"NX_class", nx_class)
     return h5py.Group(made)
 
@@ -216,15 +213,40 @@ def _attribute(target: Identifier, name: str, value: AttributeValue) -> None:
 
 
 def _new_attribute(target: Identifier, key: bytes, value: AttributeValue) -> None:
+    parts = attribute_parts(value)
+    h5py.h5a.create(target, key, parts.type_id, parts.extent).write(parts.data, mtype=parts.memory_type)
+
+
+class AttributeParts(NamedTuple):
+    """What HDF5 has to be given to write an attribute."""
+
+    type_id: h5py.h5t.TypeID
+    extent: h5py.h5s.SpaceID
+    memory_type: h5py.h5t.TypeID
+    data: npt.NDArray[np.generic]
+
+
+def attribute_parts(value: AttributeValue) -> AttributeParts:
+    """Of an attribute as `attribute` writes it."""
     if isinstance(value, str):
-        encoded = text_bytes(value)
-        type_id = text_type(len(encoded) + 1, ascii_only=encoded.isascii())
-        handle = h5py.h5a.create(target, key, type_id, _space(()))
-        handle.write(_text_buffer(encoded, len(encoded) + 1), mtype=type_id)
-        return
+        type_id, buffer = _text(value)
+        return AttributeParts(type_id, space(()), type_id, buffer)
     data = _attribute_array(value)
-    handle = h5py.h5a.create(target, key, file_type(data.dtype), _space(data.shape))
-    handle.write(data, mtype=_memory_type(data.dtype))
+    return AttributeParts(file_type(data.dtype), space(data.shape), memory_type(data.dtype), data)
+
+
+def _store(group: h5py.Group, name: str, data: npt.NDArray[np.generic], units: str | None) -> None:
+    """`data` is contiguous, of the type in which it is stored."""
+    dataset = new_dataset(group, name, memory_type(data.dtype), data.shape)
+    fill(dataset, data)
+    if units is not None:
+        _new_attribute(dataset, b"units", units)
+
+
+def _text(value: str) -> tuple[h5py.h5t.TypeStringID, npt.NDArray[np.bytes_]]:
+    encoded = text_bytes(value)
+    size_bytes = len(encoded) + 1
+    return text_type(size_bytes, ascii_only=encoded.isascii()), _text_buffer(encoded, size_bytes)
 
 
 def _attribute_array(value: Number | Sequence[float] | npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -236,18 +258,19 @@ def _attribute_array(value: Number | Sequence[float] | npt.NDArray[np.generic]) 
 
 
 @lru_cache(maxsize=N_KEPT)
-def _space(shape: tuple[int, ...]) -> h5py.h5s.SpaceID:
+def space(shape: tuple[int, ...]) -> h5py.h5s.SpaceID:
+    """All of an array of this shape. Kept."""
     return h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
 
 
 @lru_cache(maxsize=N_KEPT)
-def _memory_type(dtype: np.dtype[np.generic]) -> h5py.h5t.TypeID:
-    """Of values in memory, as h5py takes them by itself."""
+def memory_type(dtype: np.dtype[np.generic]) -> h5py.h5t.TypeID:
+    """Of values in memory, as h5py takes them by itself. Kept."""
     return h5py.h5t.py_create(dtype)
 
 
 @cache
-def _contiguous() -> h5py.h5p.PropDCID:
+def contiguous() -> h5py.h5p.PropDCID:
     return new_creation()
 
 
@@ -259,7 +282,8 @@ def _group_creation() -> h5py.h5p.PropGCID:
     return creation
 
 
-def _links(name: str) -> h5py.h5p.PropLCID | None:
+def links(name: str) -> h5py.h5p.PropLCID | None:
+    """Properties of the link to an object of this name. Kept."""
     return None if name.isascii() else _utf8_links()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
-from jfwriter.hdf5.rows import RowDataset, RowStorage
+from jfwriter.hdf5.rows import RowDataset, RowStorage, finish_rows
 from jfwriter.nexus import azint as nexus_azint
 from jfwriter.nexus.groups import Groups
 from jfwriter.plugins.columns import carries_any, groups_below, open_rows, row_storage
@@ -101,7 +101,7 @@ class AzintRows:
                 self._store(index, number, values)
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
-        return tuple(dataset.finish(n_rows) for dataset in self._datasets if dataset is not None)
+        return finish_rows(((dataset, None) for dataset in self._datasets if dataset is not None), n_rows)
 
     def _store(self, index: int, number: int, values: Array) -> None:
         name, dtype, sentinel, _ = DATASETS[number]

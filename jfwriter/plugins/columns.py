@@ -20,7 +20,7 @@ import numpy as np
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.plugin_set import BLOCK_ROWS
-from jfwriter.hdf5.rows import RowDataset, RowStorage
+from jfwriter.hdf5.rows import Attributes, RowDataset, RowStorage, finish_rows
 from jfwriter.nexus import fields
 from jfwriter.nexus.groups import Groups
 from jfwriter.plugins.values import Convert, Unfit, fitting_block, floating, integer, plain_block
@@ -156,13 +156,13 @@ class ColumnRows:
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
         self._store_waiting()
-        stored = []
+        rows: list[tuple[RowDataset, Attributes | None]] = []
         for number in sorted(self._datasets):
             attributes = self._columns[number].attributes
-            extra = attributes() if attributes is not None else None
-            stored.append(self._datasets[number].finish(n_rows, extra))
+            rows.append((self._datasets[number], attributes() if attributes is not None else None))
+        stored = finish_rows(rows, n_rows)
         self._datasets.clear()
-        return tuple(stored)
+        return stored
 
     def _store_waiting(self) -> None:
         # Taken first: values that a converter cannot bear must not come again when the file is finished.

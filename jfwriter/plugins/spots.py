@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.plugin_set import BLOCK_ROWS
-from jfwriter.hdf5.rows import RowDataset
+from jfwriter.hdf5.rows import RowDataset, finish_rows
 from jfwriter.nexus.fields import AttributeValue
 from jfwriter.plugins.columns import groups_below, open_rows, row_storage
 from jfwriter.plugins.mx import indexing_is_on
@@ -163,7 +163,7 @@ class SpotRows:
         datasets = [self._datasets[number] for number in sorted(self._datasets)]
         if self._n_peaks is not None:
             datasets.insert(0, self._n_peaks)
-        return tuple(dataset.finish(n_rows) for dataset in datasets)
+        return finish_rows(((dataset, None) for dataset in datasets), n_rows)
 
     def _store_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}

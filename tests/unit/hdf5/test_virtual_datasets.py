@@ -11,6 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
+from jfwriter.hdf5.per_image_links import map_per_image
+from jfwriter.hdf5.plugin import StoredDataset
+from jfwriter.hdf5.virtual_datasets import VirtualDatasets
 from jfwriter.session.plan import FileFormat
 from tests.support.hand_made_run import SHAPE, HandMadeRun, run_plan, start_message
 
@@ -191,3 +194,34 @@ def test_h5dump_of_hdf5_1_10_reads_it(tmp_path: Path) -> None:
         pytest.skip("h5dump is not installed")
     assert answer.returncode == 0, answer.stderr
     assert "(0): 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in answer.stdout
+
+
+def test_of_two_datasets_with_one_name_in_the_master_the_first_is_mapped(tmp_path: Path) -> None:
+    stored = [
+        StoredDataset("/entry/detector/number", np.dtype("i8"), (), -1, {"units": "first"}),
+        StoredDataset("/entry/instrument/detector/detectorSpecific/number", np.dtype("i8"), (), -1),
+        StoredDataset("/entry/MX/nPeaks", np.dtype("u4"), (), 0),
+    ]
+    plan = run_plan(start_message(N_IMAGES), FileFormat.NXmxVDS, 4)
+    warnings: list[str] = []
+    with h5py.File(tmp_path / "two.h5", "w", libver=("earliest", "v110")) as file:
+        virtual = VirtualDatasets(plan, N_IMAGES)
+        map_per_image(file.create_group("entry"), virtual, stored, {}, warnings)
+        virtual.write()
+        number = file["/entry/instrument/detector/detectorSpecific/number"]
+        assert number.attrs["units"] == b"first"
+        assert number.virtual_sources()[0].dset_name == "/entry/detector/number"
+        assert file["/entry/MX/nPeaks"].shape == (N_IMAGES,)
+    assert len(warnings) == 1
+    assert "the name is taken" in warnings[0]
+
+
+def test_a_virtual_dataset_that_cannot_be_made_is_told_by_hdf5(tmp_path: Path) -> None:
+    plan = run_plan(start_message(N_IMAGES), FileFormat.NXmxVDS, 4)
+    with h5py.File(tmp_path / "none.h5", "w", libver=("earliest", "v110")) as file:
+        file["second"] = 1
+        virtual = VirtualDatasets(plan, N_IMAGES)
+        for name in ("first", "second", "third"):
+            virtual.add(file, name, StoredDataset("/entry/MX/nPeaks", np.dtype("u4"), (), 0))
+        with pytest.raises(ValueError, match="name already exists"):
+            virtual.write()
