@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from jfwriter.errors import PayloadError
+from jfwriter.hdf5.batch import MAX_IMAGES
 from jfwriter.hdf5.run_writer import RunWriter
 from jfwriter.plugins import plugins_for
 from jfwriter.session.orders import (
@@ -24,7 +26,10 @@ from jfwriter.wire.stream import StreamDecoder
 
 
 class Replay:
-    """Feeds messages one by one, each to its end on the calling thread. RuntimeError if one is discarded."""
+    """Feeds messages on the calling thread; images are written together, as many as the daemon takes at most.
+
+    RuntimeError if a message is discarded or an image is not written.
+    """
 
     def __init__(self, root: Path, *, sync: bool = False) -> None:
         self._settings = Settings.model_validate({"files": {"root_dir": str(root), "sync": sync}})
@@ -32,6 +37,7 @@ class Replay:
         self._limits = LimitSettings()
         self._decoder = StreamDecoder()
         self._writer: RunWriter | None = None
+        self._waiting: list[WriteImage] = []
         self.report: RunReport | None = None
 
     def feed(self, message: bytes | bytearray) -> None:
@@ -45,7 +51,23 @@ class Replay:
         else:
             raise RuntimeError(f"no message of a run: {decoded}")
         for order in orders:
-            self._do(order)
+            if isinstance(order, WriteImage):
+                self._waiting.append(order)
+            else:
+                self.write_waiting()
+                self._do(order)
+        if len(self._waiting) == MAX_IMAGES:
+            self.write_waiting()
+
+    def write_waiting(self) -> None:
+        """The images that have not been written yet."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        assert self._writer is not None
+        for order, came in self._writer.write_images(waiting):
+            if isinstance(came, PayloadError):
+                raise RuntimeError(f"image {order.image.image_id} was not written: {came}")
 
     def feed_all(self, messages: Iterable[bytes | bytearray]) -> None:
         for message in messages:
@@ -59,9 +81,7 @@ class Replay:
             self._writer.open()
             return
         assert self._writer is not None
-        if isinstance(order, WriteImage):
-            self._writer.write_image(order)
-        elif isinstance(order, CloseFile):
+        if isinstance(order, CloseFile):
             self._writer.close_file(order.file_index)
         elif isinstance(order, FinishRun):
             self.report = self._writer.finish(order)

@@ -31,7 +31,7 @@ from jfwriter.bench.stream import SIZES, MessageRing, run_options
 from jfwriter.simulator import SimulatedRun
 
 RECORD = Path(__file__).with_name("cost.json")
-N_BEFORE, N_COUNTED = 50, 300
+N_BEFORE, N_COUNTED = 128, 384
 """All in one data file; what happens once for each block of rows happens often enough."""
 TOLERANCE = 0.03
 """Share that counts as more. Repeats differ by at most 0.0014, see README.md here."""
@@ -53,10 +53,12 @@ def replay(path: Path, *, counted: bool) -> None:
         messages = Replay(Path(root))
         messages.feed(start)
         messages.feed_all(ring.message(image_id) for image_id in range(N_BEFORE))
+        messages.write_waiting()
         if counted:
             gc.collect()
             subprocess.run(["callgrind_control", "-i", "on", str(os.getpid())], check=True)
         messages.feed_all(ring.message(image_id) for image_id in range(N_BEFORE, N_BEFORE + N_COUNTED))
+        messages.write_waiting()
         if counted:
             subprocess.run(["callgrind_control", "-i", "off", str(os.getpid())], check=True)
         messages.feed(end)

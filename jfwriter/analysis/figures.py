@@ -5,14 +5,14 @@ From the fields of messages, whether they were sent or computed here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from jfwriter.wire.messages import ImageMessage
-from jfwriter.wire.plain_fields import PLACES, SUMS
-from jfwriter.wire.plain_image import PlainImage, region_cells
+from jfwriter.wire.plain_fields import FIRST_REGION_CELL, PLACES, SUMS, State
+from jfwriter.wire.plain_image import PlainImage
 
 WINDOW_IMAGES = 1000
 """Images of a moving average, as Jungfraujoch's."""
@@ -34,7 +34,7 @@ _CELLS = [
         "spot_count", "indexing_result", "bkg_estimate", "saturated_pixel_count", "error_pixel_count"
     )
 ]  # fmt: skip
-_BACKGROUND = PLACES["bkg_estimate"].place
+_BACKGROUND, _BACKGROUND_CELL = 2, PLACES["bkg_estimate"].place
 _PIXELS, _SUM = SUMS.index("pixels"), SUMS.index("sum")
 
 
@@ -48,20 +48,31 @@ class RunFigures:
         self._sums = np.zeros(len(FIGURES))
         self._counts = np.zeros(len(FIGURES), np.int64)
 
-    def add(self, image: ImageMessage) -> None:
-        """Count an image that was written."""
-        row = self.n_images % WINDOW_IMAGES
-        if row == 0 and self.n_images:
-            self._add_up(self._rows)
-        if isinstance(image, PlainImage):
-            self._rows[row] = self._plain(image)
-            self.n_images += 1
-            return
+    def add(self, images: Sequence[ImageMessage]) -> None:
+        """Count images that were written."""
+        start = 0
+        while start < len(images):
+            plain = _plain_ones(images, start)
+            rows = self._of_plain(plain) if plain else np.array([self._of(images[start])], np.float64)
+            self._put(rows)
+            start += len(rows)
+
+    def _put(self, rows: npt.NDArray[np.float64]) -> None:
+        """Figures of images, [n, len(FIGURES)]; the window is added up whenever it is full."""
+        while len(rows):
+            row = self.n_images % WINDOW_IMAGES
+            if row == 0 and self.n_images:
+                self._add_up(self._rows)
+            part, rows = np.split(rows, [WINDOW_IMAGES - row])
+            self._rows[row : row + len(part)] = part
+            self.n_images += len(part)
+
+    def _of(self, image: ImageMessage) -> tuple[float, ...]:
         spots = image.spot_count
         if spots is None and image.spots is not None:
             spots = len(image.spots.x)
         beam = image.roi_integrals.get(BEAM) if image.roi_integrals else None
-        self._rows[row] = (
+        return (
             NAN if spots is None else spots,
             NAN if spots is None else spots >= self._min_spots,
             NAN if image.indexing_result is None else image.indexing_result,
@@ -71,24 +82,22 @@ class RunFigures:
             NAN if beam is None else beam.pixels,
             NAN if beam is None else beam.sum,
         )
-        self.n_images += 1
 
-    def _plain(self, image: PlainImage) -> tuple[float, ...]:
-        """The figures of one image, from its cells: eight properties would take ten times as long."""
-        (spots, indexed, _, saturated, errors), states = image.cells[:, _CELLS].tolist()
-        has_spots, has_indexed, has_background, has_saturated, has_errors = states
-        if not has_spots and image.spot_table is not None:
-            spots, has_spots = image.spot_table.n_rows, True
-        beam = _beam(image)
-        return (
-            spots if has_spots else NAN,
-            spots >= self._min_spots if has_spots else NAN,
-            indexed if has_indexed else NAN,
-            float(image.cells[0].view(np.float64)[_BACKGROUND]) if has_background else NAN,
-            saturated if has_saturated else NAN,
-            errors if has_errors else NAN,
-            *beam,
+    def _of_plain(self, images: Sequence[PlainImage]) -> npt.NDArray[np.float64]:
+        """The figures of images of one series, from their cells."""
+        cells = np.stack([image.cells for image in images])
+        values, came = cells[:, 0, _CELLS], cells[:, 1, _CELLS] != State.ABSENT
+        figures = np.where(came, values, NAN)
+        figures[:, _BACKGROUND] = np.where(
+            came[:, _BACKGROUND], cells[:, 0, _BACKGROUND_CELL].view(np.float64), NAN
         )
+        for row in np.flatnonzero(~came[:, 0]).tolist():
+            table = images[row].spot_table
+            figures[row, 0] = NAN if table is None else table.n_rows
+        spots = figures[:, :1]
+        hits = np.where(np.isnan(spots), NAN, spots >= self._min_spots)
+        beam = _beam(cells, images[0].constants.regions)
+        return np.concatenate((spots, hits, figures[:, 1:], beam), axis=1)
 
     def recent(self) -> dict[str, float | None]:
         """Means over the last images that told the figure; None where none did."""
@@ -108,13 +117,23 @@ class RunFigures:
         self._counts += _count(rows)
 
 
-def _beam(image: PlainImage) -> tuple[float, float]:
-    """(pixels, sum) of the region of that name."""
-    names = image.constants.regions
-    if BEAM not in names:
-        return NAN, NAN
-    values, states = region_cells(image.cells, len(names))[:, names.index(BEAM)]
-    return (float(values[_PIXELS]), float(values[_SUM])) if states[_SUM] else (NAN, NAN)
+def _plain_ones(images: Sequence[ImageMessage], start: int) -> list[PlainImage]:
+    """The plain images from `start` on that follow one another and are of one series."""
+    plain: list[PlainImage] = []
+    for image in images[start:]:
+        if not isinstance(image, PlainImage) or (plain and image.constants is not plain[0].constants):
+            break
+        plain.append(image)
+    return plain
+
+
+def _beam(cells: npt.NDArray[np.int64], regions: tuple[str, ...]) -> npt.NDArray[np.float64]:
+    """Pixels and sum of the region of that name, [n, 2]. cells: [n, 2, N_CELLS]"""
+    if BEAM not in regions:
+        return np.full((len(cells), 2), NAN)
+    first = FIRST_REGION_CELL + regions.index(BEAM) * len(SUMS)
+    sums = cells[:, :, first : first + len(SUMS)][:, :, [_PIXELS, _SUM]]
+    return np.where(sums[:, 1, 1:] != State.ABSENT, sums[:, 0], NAN)
 
 
 def _sum(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

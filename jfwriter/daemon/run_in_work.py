@@ -35,7 +35,7 @@ from jfwriter.session.orders import (
     WriteImage,
 )
 from jfwriter.session.plan import RunPlan
-from jfwriter.wire.messages import CalibrationMessage
+from jfwriter.wire.messages import CalibrationMessage, ImageMessage
 
 
 class RunFiles(Protocol):
@@ -127,6 +127,7 @@ class RunInWork:
                 self._post(ImageSkipped(self._plan.serial))
             return
         n_in_work = 0
+        written: list[ImageMessage] = []
 
         def taken() -> Iterator[WriteImage]:
             nonlocal n_in_work
@@ -138,11 +139,14 @@ class RunInWork:
         try:
             for order, stored in self._files.write_images(taken()):
                 self._told(order, stored)
+                if not isinstance(stored, PayloadError):
+                    written.append(order.image)
                 n_in_work -= 1
         except FailRun as error:
             self._fail(error)
             for _ in range(n_in_work):
                 self._post(ImageSkipped(self._plan.serial))
+        self._figures.add(written)
 
     def do(self, order: CompareImage | WriteCalibration | CloseFile) -> None:
         if self._error is not None:
@@ -188,11 +192,9 @@ class RunInWork:
         self._files.abandon()
 
     def _told(self, order: WriteImage, stored: int | PayloadError) -> None:
-        image = order.image
         if isinstance(stored, PayloadError):
-            self._post(ImageLost(self._plan.serial, image.image_id, stored.reason, str(stored)))
+            self._post(ImageLost(self._plan.serial, order.image.image_id, stored.reason, str(stored)))
             return
-        self._figures.add(image)
         self._progress.n_written += 1
         self._progress.total_written += 1
         self._progress.total_bytes += stored

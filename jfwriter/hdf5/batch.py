@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.session.orders import WriteImage
 
-MAX_IMAGES = 16
-"""Twice as many gain little more, and all of them are in memory together."""
+MAX_IMAGES = 64
+"""Small ones; of 1.5 MB some twenty are stored together."""
 MAX_BYTES = 32 << 20
 """Of messages; one that is larger comes alone."""
 
@@ -23,33 +23,32 @@ Stored = int | PayloadError
 
 def write_batch(
     orders: Iterable[WriteImage],
-    ahead: Callable[[Sequence[WriteImage]], None],
+    ahead: Callable[[Sequence[WriteImage]], Sequence[int]],
     store: Callable[[WriteImage], int],
     keep: Callable[[WriteImage], None],
     go_on: Callable[[StorageError, Sequence[WriteImage]], None],
 ) -> Iterator[tuple[WriteImage, Stored]]:
     """Yields each order with what came of it. All are asked for at once.
 
-    `ahead` may write the pixels of any number of the first ones; `store` writes those that it did not, and
-    enters each image, raises PayloadError for one that cannot be stored; `keep` what goes beside them. After
-    a StorageError of any, `go_on` gets it with the orders that nothing has come of: it raises if the run
-    cannot go on, otherwise they are stored anew, all of them.
+    `ahead` may store any number of the first ones together, and returns their bytes; `store` stores the next
+    one, raises PayloadError for one that cannot be stored; `keep` what goes beside them. After a StorageError
+    of any, `go_on` gets it with the orders that nothing has come of: it raises if the run cannot go on,
+    otherwise they are stored anew, all of them.
     """
     waiting = deque(orders)
     while True:
         stored: deque[tuple[WriteImage, int]] = deque()
         failure = None
         try:
-            if len(waiting) > 1:
-                ahead(waiting)
             while waiting:
-                order = waiting[0]
-                try:
-                    stored.append((order, store(order)))
-                except PayloadError as error:
-                    yield waiting.popleft(), error
-                else:
-                    waiting.popleft()
+                for n_bytes in ahead(waiting) if len(waiting) > 1 else ():
+                    stored.append((waiting.popleft(), n_bytes))
+                if waiting:
+                    order, came = _store_next(waiting, store)
+                    if isinstance(came, PayloadError):
+                        yield order, came
+                    else:
+                        stored.append((order, came))
         except StorageError as error:
             failure = StorageError(error.reason, str(error))  # without its traceback
         # What is in the file by now is kept, whatever happened to the next one.
@@ -63,3 +62,12 @@ def write_batch(
             return
         waiting.extendleft(left for left, _ in reversed(stored))
         go_on(failure, tuple(waiting))
+
+
+def _store_next(waiting: deque[WriteImage], store: Callable[[WriteImage], int]) -> tuple[WriteImage, Stored]:
+    """The first of `waiting`, which then waits no more. Raises StorageError, and leaves it."""
+    try:
+        came: Stored = store(waiting[0])
+    except PayloadError as error:
+        came = error
+    return waiting.popleft(), came

@@ -191,14 +191,25 @@ class DataFile:
             except PayloadError:
                 self._take_back(row)
                 raise
+        self._wrote(n_bytes)
+        return n_bytes
+
+    def _wrote(self, n_bytes: int) -> None:
         self._image_bytes += n_bytes
         if self._writeback is not None:
             self._writeback.wrote(n_bytes)
-        return n_bytes
 
-    def write_ahead(self, orders: Sequence[WriteImage]) -> None:
-        """Write the pixels of the first of `orders`, if that needs no decision; `write` enters them."""
-        write_ahead(self._file, self._images, orders)
+    def write_ahead(self, orders: Sequence[WriteImage]) -> list[int]:
+        """Store the first of `orders`, if that needs no decision, and enter them; the bytes of each."""
+        grown = write_ahead(self._file, self._images, orders)
+        if self._journal is not None and grown:
+            self._journal.enter_ahead(orders, self._images, grown)
+        sizes = [
+            sum(order.image.channels[name].data.nbytes for name in self._images)
+            for order, _ in zip(orders, grown, strict=False)
+        ]
+        self._wrote(sum(sizes))
+        return sizes
 
     def compare(self, row: int, channels: Mapping[str, Payload]) -> Likeness:
         """Of `channels`, whose framing is not checked, with the image at `row`. Raises nothing."""

@@ -133,14 +133,16 @@ class DataFiles:
         self._open[order.file_index] = file
         return file
 
-    def write_ahead(self, orders: Iterable[WriteImage]) -> None:
-        """Write pixels of the first of `orders`, those of one open file. Raises StorageError."""
+    def write_ahead(self, orders: Iterable[WriteImage]) -> list[int]:
+        """Store the first of `orders` together, if they need no decision, and enter them; the bytes of each.
+        Raises StorageError."""
         coming = iter(orders)
         first = next(coming)
         file = self._open.get(first.file_index)
-        if file is not None:
-            same = itertools.takewhile(lambda order: order.file_index == first.file_index, coming)
-            file.write_ahead([first, *same])
+        if file is None:
+            return []
+        same = itertools.takewhile(lambda order: order.file_index == first.file_index, coming)
+        return file.write_ahead([first, *same])
 
     def compare(self, order: CompareImage) -> Likeness:
         """An image that came again, with the one of an open file. Raises nothing."""

@@ -45,8 +45,8 @@ LAST_IMAGE_NR = (1 << 31) - 1
 Grown = tuple[int, int]
 """Sizes of the file in bytes, before a chunk was written and after."""
 
-StoredAs = Callable[[memoryview | bytes, Grown | None], None]
-"""Is called with a chunk that is in the file, and how the file grew by it if that is known."""
+StoredAs = Callable[[memoryview | bytes], None]
+"""Is called with a chunk that is in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,6 @@ class ImageDataset:
         self._scratch = scratch if scratch is not None else Scratch()
         self._n_rows = 0
         self._written = Bits()
-        self._ahead: dict[int, Grown] = {}
-        """By row: chunks that are in the file, of images that are not entered yet."""
         self._parent, self._name = parent.id, name.encode("ascii")
         with storage_faults(f"cannot create {self._label}"):
             self._id = _create(self._parent, self._name, image_format)
@@ -143,13 +141,9 @@ class ImageDataset:
         """
         data = self._as_stored(payload)
         self.make_room(row)
-        grown = self._ahead.pop(row, None)
-        if grown is None:
-            self._write_chunk(row, data)
-        else:
-            self._note_checksum(row, data)
+        self._write_chunk(row, data)
         if stored is not None:
-            stored(data, grown)
+            stored(data)
         self._enter(row)
         return len(data)
 
@@ -163,9 +157,10 @@ class ImageDataset:
             self._set_extent((row // STEP_ROWS + 1) * STEP_ROWS)
         return int(self._id.id)
 
-    def is_ahead(self, row: int, grown: Grown) -> None:
-        """The chunk of `row` is in the file; `write` comes next for it."""
-        self._ahead[row] = grown
+    def was_written(self, row: int, data: memoryview) -> None:
+        """The chunk `data` is in the file at `row`, within the extent."""
+        self._note_checksum(row, data)
+        self._enter(row)
 
     def look_again(self) -> None:
         """Somebody could not write a chunk. Raises StorageError."""
@@ -190,7 +185,7 @@ class ImageDataset:
         self.make_room(row)
         self._write_chunk(row, chunk)
         if stored is not None:
-            stored(chunk, None)
+            stored(chunk)
         self._enter(row)
 
     def _enter(self, row: int) -> None:
@@ -292,7 +287,6 @@ class ImageDataset:
 
     def _cut_to(self, n_rows: int) -> None:
         self._set_extent(n_rows)
-        self._ahead.clear()
         self._forget(n_rows, self.end_row)
 
     def _forget(self, start: int, stop: int) -> None:

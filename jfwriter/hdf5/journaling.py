@@ -10,6 +10,7 @@ from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.image_dataset import Grown, ImageDataset, ImageFormat, StoredAs
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.journal.file_journal import FileJournal
+from jfwriter.journal.image_record import packed
 from jfwriter.journal.interface import Journal
 from jfwriter.payload import Payload
 from jfwriter.session.orders import WriteImage
@@ -51,6 +52,26 @@ class ImageJournal:
         channels = order.image.channels
         self._enter(order.image, order.row, images, [channels[name] for name in images])
 
+    def enter_ahead(
+        self,
+        orders: Sequence[WriteImage],
+        images: Mapping[str, ImageDataset],
+        grown: Sequence[Sequence[Grown]],
+    ) -> None:
+        """The same of the first of `orders`, which were written together; `grown`: for each of these, how the
+        file grew by its chunks."""
+        if self._journal.failure is not None:
+            self.check()
+        entries = []
+        for order, growths in zip(orders, grown, strict=False):
+            payloads = [order.image.channels[name] for name in images]
+            places = [
+                self._place_ahead(dataset, order.row, payload.data, growth)
+                for dataset, payload, growth in zip(images.values(), payloads, growths, strict=True)
+            ]
+            entries.append(packed(order.image, order.row, payloads, places))
+        self._journal.enter(entries)
+
     def enter_copy(self, image_id: int, row: int, images: Mapping[str, ImageDataset]) -> None:
         """The same of chunks that were copied from another file: the rest of the message is not known."""
         self._enter(ImageMessage(series_id=0, image_id=image_id, channels={}), row, images, ())
@@ -82,23 +103,34 @@ class ImageJournal:
             place, n_bytes = self._places[number]
             if place < 0:
                 self._places[number] = dataset.place(row), n_bytes
-        self._journal.enter(image, row, payloads, self._places)
+        self._journal.enter([packed(image, row, payloads, self._places)])
 
-    def _stored(self, data: memoryview | bytes, grown: Grown | None) -> None:
+    def _stored(self, data: memoryview | bytes) -> None:
         assert self._file is not None  # noqa: S101 `follow` comes first
         n_bytes = len(data)
-        before, after = grown or (self._end, self._file.get_filesize())
-        self._end = after
-        place = before
-        if after - before != n_bytes or n_bytes <= MOST_METADATA_BYTES:
+        place, self._end = self._end, self._file.get_filesize()
+        if not _is_alone((place, self._end), n_bytes):
             with storage_faults(f"cannot look at {self._name}"):
-                # What was written ahead has other chunks behind it: the end of the file is not its own.
-                place = (
-                    self._journal.place_of(data)
-                    if grown is None
-                    else self._journal.place_among(data, (before, after - n_bytes))
-                )
+                place = self._journal.place_of(data)
         self._places.append((place, n_bytes))
+
+    def _place_ahead(
+        self, dataset: ImageDataset, row: int, data: memoryview, grown: Grown
+    ) -> tuple[int, int]:
+        """(offset, size) of a chunk that has others behind it: the end of the file is not its own."""
+        before, after = grown
+        n_bytes = data.nbytes
+        if _is_alone(grown, n_bytes):
+            return before, n_bytes
+        with storage_faults(f"cannot look at {self._name}"):
+            place = self._journal.place_among(data, (before, after - n_bytes))
+        return (dataset.place(row) if place < 0 else place), n_bytes
+
+
+def _is_alone(grown: Grown, n_bytes: int) -> bool:
+    """Whether all that the file has grown by is a chunk of `n_bytes`."""
+    before, after = grown
+    return after - before == n_bytes > MOST_METADATA_BYTES
 
 
 def open_journal(

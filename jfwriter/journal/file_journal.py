@@ -9,12 +9,9 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 
-from jfwriter.journal.image_record import packed
 from jfwriter.journal.output import Output
-from jfwriter.journal.records import Kind
+from jfwriter.journal.records import Kind, Parts
 from jfwriter.journal.sync_count import SyncCount
-from jfwriter.payload import Payload
-from jfwriter.wire.messages import ImageMessage
 
 SUFFIX = ".journal"
 """Follows the temporary name of the data file."""
@@ -89,12 +86,10 @@ class FileJournal:
         found = {place for place in places if place >= 0 and self._is_at(place, data)}
         return found.pop() if len(found) == 1 else -1
 
-    def enter(
-        self, image: ImageMessage, row: int, payloads: Sequence[Payload], places: Sequence[tuple[int, int]]
-    ) -> None:
-        """An image is in the data file; arguments as of `packed`. Look at `failure` before."""
-        self._output.append(Kind.IMAGE, *packed(image, row, payloads, places))
-        self._n_entered += 1
+    def enter(self, images: Sequence[Parts]) -> None:
+        """Images are in the data file; the bodies of their records. Look at `failure` before."""
+        self._output.extend(Kind.IMAGE, images)
+        self._n_entered += len(images)
 
     def knows(self, n_images: int) -> None:
         """So many of the images that come were counted as synced in another file: they are not again."""

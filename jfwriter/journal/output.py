@@ -10,8 +10,9 @@ import fcntl
 import os
 import threading
 import time
+from collections.abc import Iterable
 
-from jfwriter.journal.records import Kind, record
+from jfwriter.journal.records import Kind, Parts, record
 
 BUFFER_BYTES = 1 << 16
 BUFFER_S = 0.05
@@ -45,10 +46,14 @@ class Output:
 
     def append(self, kind: Kind, *parts: bytes | memoryview) -> None:
         """Add one record; a copy is made of its parts. Never raises."""
-        entry = record(kind, *parts)
+        self.extend(kind, (parts,))
+
+    def extend(self, kind: Kind, bodies: Iterable[Parts]) -> None:
+        """Add a record of each body; copies are made of their parts. Never raises."""
+        entries = [record(kind, *parts) for parts in bodies]
         with self._lock:
-            self._buffer.append(entry)
-            self._buffered_bytes += len(entry)
+            self._buffer += entries
+            self._buffered_bytes += sum(map(len, entries))
             if self._buffered_bytes >= BUFFER_BYTES or time.monotonic() - self._written_at >= BUFFER_S:
                 self._write()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,6 +20,9 @@ MAGIC = 0x314C4E4A
 HEAD = struct.Struct("<IIII")
 _CHECKED = struct.Struct("<II")
 _MAGIC = MAGIC.to_bytes(4, "little")
+
+Parts = Sequence[bytes | memoryview]
+"""Of the body of a record."""
 
 
 class Kind(enum.IntEnum):

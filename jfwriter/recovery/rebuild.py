@@ -154,7 +154,7 @@ class Rebuild:
                 except PayloadError as error:
                     self.found.take_back(BadImage(order.image.image_id, str(error)))
                     continue
-                figures.add(completed.image)
+                figures.add((completed.image,))
             order_to_finish = self._verdict()
             if not self._published:  # the means of a run whose images are not all here would be wrong
                 order_to_finish = replace(order_to_finish, figures=figures.of_the_run())

@@ -102,7 +102,7 @@ class OfflineDaemon:
             case WriteImage():
                 try:
                     writer.write_image(order)
-                    self.figures.add(order.image)
+                    self.figures.add((order.image,))
                 except PayloadError:
                     self.written.lost.append(order.image.image_id)
                     self.session.image_lost(order_serial(self.session), order.image.image_id)

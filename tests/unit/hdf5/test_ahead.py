@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import hdf5plugin  # noqa: F401 registers the bitshuffle filter for reading
 import numpy as np
 import pytest
 
+from jfwriter.errors import StorageError
 from jfwriter.hdf5 import ahead
 from jfwriter.hdf5.ahead import write_ahead
 from jfwriter.hdf5.chunk_calls import Chunk, write_chunks
@@ -20,9 +21,10 @@ from jfwriter.hdf5.file_versions import DATA_FILE
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat
 from jfwriter.hdf5.new_file import new_file
 from jfwriter.journal.file_journal import FileJournal
+from jfwriter.journal.image_record import unpacked
+from jfwriter.journal.records import Parts
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.orders import WriteImage
-from jfwriter.wire.messages import ImageMessage
 from tests.support import messages
 from tests.support.payloads import packed
 from tests.support.writer_run import Run
@@ -75,16 +77,25 @@ def test_a_chunk_that_cannot_be_written_ends_the_call(tmp_path: Path) -> None:
         assert write_chunks(file, chunks[2:3])[1:] == []
 
 
-def test_what_is_ahead_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with datasets(tmp_path / "ahead.h5") as (file, images):
-        orders = [order(row) for row in range(5)]
-        write_ahead(file, images, orders)
-        monkeypatch.setattr(ImageDataset, "_write_chunk", lambda *_: pytest.fail("it was written again"))
-        for one in orders:
-            for name, dataset in images.items():
-                assert not dataset.has(one.row)
-                assert dataset.write(one.row, one.image.channels[name]) == N_BYTES
-                assert dataset.has(one.row)
+def test_what_is_written_ahead_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "ahead.h5"
+    with datasets(path) as (file, images):
+        grown = write_ahead(file, images, [order(row) for row in range(5)])
+        for number, dataset in enumerate(images.values()):
+            assert [dataset.has(row) for row in range(6)] == [True] * 5 + [False]
+            assert (dataset.n_written, dataset.end_row) == (5, 5)
+            for row in range(5):
+                before, after = grown[row][number]
+                assert before <= dataset.place(row) <= after - N_BYTES
+            dataset.finish(5, fill_gaps=False)
+    assert_rows(path, 5)
+
+
+def assert_rows(path: Path, n_rows: int) -> None:
+    with h5py.File(path) as file:
+        for number, name in enumerate(CHANNELS):
+            for row in range(n_rows):
+                assert file[f"{name}/data"][row].tobytes() == bytes(payload(10 * row + number).data)
 
 
 @pytest.mark.parametrize(
@@ -104,30 +115,19 @@ def test_only_images_that_need_no_decision_are_ahead(
     tmp_path: Path, orders: list[WriteImage], n_ahead: int
 ) -> None:
     with datasets(tmp_path / "ahead.h5") as (file, images):
-        write_ahead(file, images, orders)
-        assert [len(dataset._ahead) for dataset in images.values()] == [n_ahead, n_ahead]
+        assert len(write_ahead(file, images, orders)) == n_ahead
+        assert [dataset.n_written for dataset in images.values()] == [n_ahead, n_ahead]
 
 
 def test_rows_before_the_last_image_are_not_written_ahead(tmp_path: Path) -> None:
     with datasets(tmp_path / "ahead.h5") as (file, images):
         for dataset in images.values():
             dataset.write(4, payload(4))
-        write_ahead(file, images, [order(2), order(3)])
-        assert not any(dataset._ahead for dataset in images.values())
-        write_ahead(file, images, [order(5), order(6)])
-        assert all(set(dataset._ahead) == {5, 6} for dataset in images.values())
-
-
-def test_what_is_ahead_and_never_entered_is_cut_off(tmp_path: Path) -> None:
-    path = tmp_path / "ahead.h5"
-    with datasets(path) as (file, images):
-        for dataset in images.values():
-            dataset.write(0, payload(0))
-        write_ahead(file, images, [order(1), order(2), order(3)])
-        assert all(dataset.cut() == 1 for dataset in images.values())
-        assert not any(dataset._ahead for dataset in images.values())
-    with h5py.File(path) as file:
-        assert [file[f"{name}/data"].id.get_num_chunks() for name in CHANNELS] == [1, 1]
+        assert write_ahead(file, images, [order(2), order(3)]) == []
+        assert len(write_ahead(file, images, [order(5), order(6)])) == 2
+        assert all(
+            [dataset.has(row) for row in range(4, 8)] == [True] * 3 + [False] for dataset in images.values()
+        )
 
 
 @pytest.mark.parametrize("n_chunks", [0, 1, 2, 3, 8, 15])
@@ -144,18 +144,41 @@ def test_what_could_not_be_written_ahead_is_written_next(
     monkeypatch.setattr(ImageDataset, "look_again", look_again)
     with datasets(path) as (file, images):
         orders = [order(row) for row in range(8)]
-        write_ahead(file, images, orders)
-        assert sum(len(dataset._ahead) for dataset in images.values()) == n_chunks
+        assert len(write_ahead(file, images, orders)) == n_chunks // 2
         assert looked_again == [list(images.values())[n_chunks % 2]]
-        for one in orders:
+        for dataset in images.values():
+            assert dataset.n_written == n_chunks // 2
+        for one in orders[n_chunks // 2 :]:
             for name, dataset in images.items():
                 dataset.write(one.row, one.image.channels[name])
         for dataset in images.values():
             dataset.finish(8, fill_gaps=True)
+    assert_rows(path, 8)
+
+
+def test_what_is_not_whole_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ahead.h5"
+    monkeypatch.setattr(ahead, "write_chunks", lambda file, chunks: write_chunks(file, chunks[:3]))
+    with datasets(path) as (file, images):
+        assert len(write_ahead(file, images, [order(0), order(1), order(2)])) == 1
+        assert all(dataset.cut() == 1 for dataset in images.values())
     with h5py.File(path) as file:
-        for number, name in enumerate(CHANNELS):
-            for row in range(8):
-                assert file[f"{name}/data"][row].tobytes() == bytes(payload(10 * row + number).data)
+        assert [file[f"{name}/data"].id.get_num_chunks() for name in CHANNELS] == [1, 1]
+
+
+def test_nothing_is_entered_where_a_dataset_cannot_be_used_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_again(_dataset: ImageDataset) -> None:
+        raise StorageError("io_error", "again")
+
+    monkeypatch.setattr(ahead, "write_chunks", lambda file, chunks: write_chunks(file, chunks[:5]))
+    monkeypatch.setattr(ImageDataset, "look_again", look_again)
+    with datasets(tmp_path / "ahead.h5") as (file, images):
+        with pytest.raises(StorageError, match="again"):
+            write_ahead(file, images, [order(row) for row in range(3)])
+        assert [dataset.n_written for dataset in images.values()] == [0, 0]
+        assert [dataset.cut() for dataset in images.values()] == [0, 0]
 
 
 def images_of(n: int) -> list[Any]:
@@ -171,9 +194,10 @@ def test_a_run_is_the_same_as_one_by_one(
 ) -> None:
     calls = []
 
-    def counted(file: h5py.File, images: dict[str, ImageDataset], orders: list[WriteImage]) -> None:
-        calls.append(len(orders))
-        write_ahead(file, images, orders)
+    def counted(file: h5py.File, images: dict[str, ImageDataset], orders: list[WriteImage]) -> Any:
+        grown = write_ahead(file, images, orders)
+        calls.append(len(grown))
+        return grown
 
     monkeypatch.setattr("jfwriter.hdf5.data_file.write_ahead", counted)
     found = []
@@ -207,8 +231,7 @@ def test_a_call_that_fails_at_once_leaves_all_to_the_next(
 ) -> None:
     with datasets(tmp_path / "ahead.h5") as (file, images):
         monkeypatch.setattr(ahead, "write_chunks", lambda *_: [2048])
-        write_ahead(file, images, [order(0), order(1)])
-        assert not any(dataset._ahead for dataset in images.values())
+        assert write_ahead(file, images, [order(0), order(1)]) == []
         for row in range(2):
             for name, dataset in images.items():
                 dataset.write(row, order(row).image.channels[name])
@@ -223,9 +246,11 @@ def test_the_journal_knows_where_each_chunk_lies(
     entered: dict[int, tuple[int, int]] = {}
     real = FileJournal.enter
 
-    def enter(self: FileJournal, image: ImageMessage, row: int, payloads: Any, places: Any) -> None:
-        entered[row] = places[0]
-        real(self, image, row, payloads, places)
+    def enter(self: FileJournal, images: Sequence[Parts]) -> None:
+        for parts in images:
+            record = unpacked(b"".join(parts), 1 << 20)
+            entered[record.row] = (record.chunks[0].place, record.chunks[0].n_bytes)
+        real(self, images)
 
     monkeypatch.setattr(FileJournal, "enter", enter)
     start = {"image_size_x": n_pixels, "image_size_y": n_pixels, "images_per_file": 200}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from jfwriter.session.orders import WriteImage
 from tests.support import messages
 
 OK, LOST, AHEAD_FAILS, STORE_FAILS, KEEP_FAILS = "ok", "lost", "ahead fails", "store fails", "keep fails"
+AHEAD = "ahead"
 
 
 class Place:
@@ -30,10 +33,16 @@ class Place:
     def _takes(self, image_id: int, fault: str) -> bool:
         return self.faults.get(image_id) == fault and self.faults.pop(image_id) == fault
 
-    def ahead(self, orders: Sequence[WriteImage]) -> None:
-        self.ahead_of.append([order.image.image_id for order in orders])
-        if self._takes(orders[0].image.image_id, AHEAD_FAILS):
+    def ahead(self, orders: Sequence[WriteImage]) -> list[int]:
+        """Of the first ones that are to come so."""
+        coming = [order.image.image_id for order in orders]
+        self.ahead_of.append(coming)
+        if self._takes(coming[0], AHEAD_FAILS):
             raise StorageError("no_space", "ahead")
+        together = list(itertools.takewhile(lambda image_id: self.faults.get(image_id) == AHEAD, coming))
+        assert not self.pixels & set(together)
+        self.pixels.update(together)
+        return together
 
     def store(self, order: WriteImage) -> int:
         image_id = order.image.image_id
@@ -67,7 +76,7 @@ def orders(n: int) -> list[WriteImage]:
 
 
 @given(
-    st.lists(st.sampled_from([OK, OK, LOST, AHEAD_FAILS, STORE_FAILS, KEEP_FAILS]), max_size=12),
+    st.lists(st.sampled_from([OK, AHEAD, AHEAD, LOST, AHEAD_FAILS, STORE_FAILS, KEEP_FAILS]), max_size=12),
     st.integers(0, 3),
 )
 def test_each_image_is_stored_lost_or_given_up_once(faults: list[str], n_lives: int) -> None:
@@ -91,22 +100,29 @@ def test_each_image_is_stored_lost_or_given_up_once(faults: list[str], n_lives: 
         assert not failed
 
 
-def test_nothing_is_kept_before_the_pixels_of_all_are_stored() -> None:
-    place = Place([OK] * 5, 0)
+@pytest.mark.parametrize("ways", [[OK] * 5, [AHEAD] * 5, [AHEAD, AHEAD, OK, AHEAD, AHEAD]])
+def test_nothing_is_kept_before_the_pixels_of_all_are_stored(ways: list[str]) -> None:
+    place = Place(ways, 0)
     list(write_batch(orders(5), place.ahead, place.store, place.keep, place.go_on))
     assert place.n_waiting == [5, 4, 3, 2, 1]
 
 
-def test_what_waits_is_written_ahead_once_and_a_single_image_is_not() -> None:
-    place = Place([OK] * 3, 0)
-    list(write_batch(orders(3), place.ahead, place.store, place.keep, place.go_on))
-    list(write_batch(orders(4)[3:], place.ahead, place.store, place.keep, place.go_on))
-    assert place.ahead_of == [[0, 1, 2]]
-    assert place.kept == [0, 1, 2, 3]
+def test_what_waits_is_stored_together_as_far_as_it_can_be() -> None:
+    place = Place([AHEAD, OK, AHEAD, AHEAD, OK, OK], 0)
+    list(write_batch(orders(6), place.ahead, place.store, place.keep, place.go_on))
+    assert place.ahead_of == [[0, 1, 2, 3, 4, 5], [2, 3, 4, 5]]
+    assert place.kept == list(range(6))
 
 
-def test_after_a_failure_the_rest_is_written_ahead_anew() -> None:
-    place = Place([OK, STORE_FAILS, OK], 1)
+def test_a_single_image_is_not_stored_together() -> None:
+    place = Place([AHEAD], 0)
+    list(write_batch(orders(1), place.ahead, place.store, place.keep, place.go_on))
+    assert place.ahead_of == []
+    assert place.kept == [0]
+
+
+def test_after_a_failure_the_rest_is_stored_together_anew() -> None:
+    place = Place([AHEAD, STORE_FAILS, AHEAD], 1)
     list(write_batch(orders(3), place.ahead, place.store, place.keep, place.go_on))
     assert place.ahead_of == [[0, 1, 2], [1, 2]]
     assert place.kept == [0, 1, 2]

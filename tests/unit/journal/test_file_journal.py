@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from jfwriter.journal.file_journal import SUFFIX, FileJournal
+from jfwriter.journal.image_record import packed
 from jfwriter.journal.records import Kind, Reader
 from jfwriter.journal.sync_count import SyncCount
 from jfwriter.wire.messages import ImageMessage
@@ -44,7 +45,7 @@ def journal(directory: int, tmp_path: Path, count: SyncCount) -> Iterator[FileJo
 
 
 def enter(journal: FileJournal) -> None:
-    journal.enter(IMAGE, 0, (), [(0, len(DATA))])
+    journal.enter([packed(IMAGE, 0, (), [(0, len(DATA))])])
 
 
 def kinds(tmp_path: Path) -> list[int]:
