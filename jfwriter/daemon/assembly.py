@@ -78,10 +78,6 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
         for event in writer.take_events():
             aftermath.handle(event)
 
-    def n_behind() -> int:
-        """Threads that analyse shall not wait for images, however many wait for the writer."""
-        return 0 if analysis is not None and analysis.n_waiting else writer.n_waiting
-
     pipeline = Pipeline(
         session=session,
         writer=writer,
@@ -94,7 +90,7 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
         analysis=analysis,
     )
     sources = _sources(settings, context)
-    puller = Puller(sources, pipeline.on_frame, budget, fatal, n_behind)
+    puller = Puller(sources, pipeline.on_frame, budget, fatal)
     return Parts(
         settings=settings,
         root=root,

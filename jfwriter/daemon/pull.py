@@ -27,10 +27,6 @@ from jfwriter.socket_settings import InputSettings
 
 SLICE_S = 0.005
 """Longest time of reading before the event loop may do something else."""
-GATHER_FROM = 16
-"""With so many messages waiting for the writer nothing is gained by reading the next one at once."""
-GATHER_S, MAX_GATHER_S = 0.0001, 0.01
-"""How long messages may gather for each one that waits, less than the writer takes for it; and at most."""
 CONNECT_TIMEOUT_MS = 2000
 MONITORED = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | FAILED_HANDSHAKES
@@ -167,22 +163,10 @@ class Puller:
 
     `deliver` is called for each single-part message. When the budget is full, nothing is read any more: the
     watermarks of the sockets fill up, and then the sender feels it. `resume` goes on.
-
-    While `n_behind`, the messages that wait for the writer, are many, new ones gather for some milliseconds
-    and are read together: to be woken for each costs the processor more than to decode it, and takes the
-    interpreter from the writer thread each time.
     """
 
-    def __init__(
-        self,
-        sources: list[Source],
-        deliver: Deliver,
-        budget: ByteBudget,
-        fatal: Fatal,
-        n_behind: Callable[[], int] = lambda: 0,
-    ) -> None:
+    def __init__(self, sources: list[Source], deliver: Deliver, budget: ByteBudget, fatal: Fatal) -> None:
         self.sources = sources
-        self._n_behind = n_behind
         self.n_pauses = 0
         self._deliver = deliver
         self._budget = budget
@@ -191,7 +175,6 @@ class Puller:
         self._readable: deque[Source] = deque()
         self._scheduled: asyncio.Handle | None = None
         self._paused = True
-        self._watched = False
         self._left: int | None = None
         self._empty: asyncio.Future[None] | None = None
 
@@ -210,7 +193,8 @@ class Puller:
         if not self._paused:
             return
         self._paused = False
-        self._watch()
+        for source in self.sources:
+            self._loop.add_reader(descriptor(source.socket), self._on_readable, source)
         self._read_soon()
 
     def _on_connection(self, source: Source) -> None:
@@ -225,20 +209,9 @@ class Puller:
     def _pause(self) -> None:
         self._paused = True
         self.n_pauses += 1
-        self._do_not_watch()
-
-    def _watch(self) -> None:
-        if not self._watched:
-            self._watched = True
-            for source in self.sources:
-                self._loop.add_reader(descriptor(source.socket), self._on_readable, source)
-
-    def _do_not_watch(self) -> None:
-        """A descriptor stays readable until its messages are read: the loop would spin on it."""
-        if self._watched:
-            self._watched = False
-            for source in self.sources:
-                self._loop.remove_reader(descriptor(source.socket))
+        # The descriptors must not be watched now: they stay readable, and the loop would spin on them.
+        for source in self.sources:
+            self._loop.remove_reader(descriptor(source.socket))
 
     def _on_readable(self, source: Source) -> None:
         """Something happened: read now, one turn of the event loop earlier than `_read_soon` would."""
@@ -249,27 +222,9 @@ class Puller:
 
     def _read_soon(self) -> None:
         """Look at all sources in the next turn of the event loop."""
-        self._look_at_all()
+        self._readable.extend(source for source in self.sources if source not in self._readable)
         if self._scheduled is None:
             self._scheduled = self._loop.call_soon(self._fatal.run, self._slice)
-
-    def _look_at_all(self) -> None:
-        self._readable.extend(source for source in self.sources if source not in self._readable)
-
-    def _wait_for_more(self) -> None:
-        """All sources are empty."""
-        n_behind = self._n_behind()
-        if n_behind < GATHER_FROM:
-            # What came since is still told: ZeroMQ's descriptor is readable until somebody asks the socket.
-            self._watch()
-            return
-        self._do_not_watch()
-        wait_s = min(MAX_GATHER_S, n_behind * GATHER_S)
-        self._scheduled = self._loop.call_later(wait_s, self._fatal.run, self._read_gathered)
-
-    def _read_gathered(self) -> None:
-        self._look_at_all()
-        self._slice()
 
     def _slice(self) -> None:
         """Read one message of each readable source in turn, until all are empty or the time is up."""
@@ -292,9 +247,7 @@ class Puller:
                 break
         if readable and self._left != 0:
             self._scheduled = self._loop.call_soon(self._fatal.run, self._slice)
-        elif self._empty is None:
-            self._wait_for_more()
-        elif not self._empty.done():
+        elif self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
 
     async def read_rest(self, max_messages: int) -> None:

@@ -68,11 +68,6 @@ class WriterThread:
         """Event loop only; the job's bytes are charged to the budget already."""
         self._jobs.put(job)
 
-    @property
-    def n_waiting(self) -> int:
-        """Jobs that nobody has begun."""
-        return self._jobs.qsize()
-
     def stop(self) -> None:
         self._jobs.put(None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,7 +14,7 @@ import zmq
 
 from jfwriter.daemon.budget import ByteBudget
 from jfwriter.daemon.fatal import Fatal
-from jfwriter.daemon.pull import GATHER_FROM, GATHER_S, MAX_GATHER_S, REVIVE_S, Puller, Source
+from jfwriter.daemon.pull import REVIVE_S, Puller, Source
 from jfwriter.daemon.sockets import Context, Socket, endpoint
 from jfwriter.errors import EndpointError
 from jfwriter.socket_settings import InputSettings
@@ -56,10 +55,9 @@ class Receiver:
     ) -> None:
         settings = InputSettings(watermark_messages=watermark)
         self.received: list[bytes] = []
-        self.n_behind = 0
         self.budget = ByteBudget(budget_bytes, self.on_room)
         sources = [Source(context, address, settings, MAX_MESSAGE_BYTES) for address in addresses]
-        self.puller = Puller(sources, self.deliver, self.budget, fatal, lambda: self.n_behind)
+        self.puller = Puller(sources, self.deliver, self.budget, fatal)
         self.on_message: Callable[[bytes], None] = lambda _: None
 
     def on_room(self) -> None:
@@ -336,90 +334,3 @@ async def test_an_error_in_the_delivery_ends_the_daemon(sender: Sender, receiver
     push.send(b"x")
     await eventually(fatal.failed.done)
     assert "a bug" in str(fatal.failed.exception())
-
-
-@pytest.fixture
-def n_empty(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Times at which a source was found to be empty."""
-    found: list[float] = []
-    receive = Source.receive
-
-    def noted(source: Source) -> zmq.Frame | None:
-        frame = receive(source)
-        if frame is None:
-            found.append(time.monotonic())
-        return frame
-
-    monkeypatch.setattr(Source, "receive", noted)
-    return found
-
-
-async def test_messages_gather_while_many_wait_for_the_writer(
-    sender: Sender, fatal: Fatal, receivers: Receivers, n_empty: list[float]
-) -> None:
-    socket = sender()
-    receiver = receivers(fatal, endpoint(socket))
-    await eventually(lambda: receiver.puller.sources[0].n_connected == 1)
-    receiver.n_behind = round(MAX_GATHER_S / GATHER_S)
-    n_empty.clear()
-    for i in range(100):
-        socket.send(str(i).encode())
-        await asyncio.sleep(0.001)
-    await eventually(lambda: len(receiver.received) == 100)
-    assert receiver.received == [str(i).encode() for i in range(100)]
-    waits = [after - before for before, after in itertools.pairwise(n_empty)]
-    assert min(waits) >= 0.9 * MAX_GATHER_S
-
-
-async def test_messages_are_read_at_once_while_few_wait(
-    sender: Sender, fatal: Fatal, receivers: Receivers, n_empty: list[float]
-) -> None:
-    socket = sender()
-    receiver = receivers(fatal, endpoint(socket))
-    for n_behind in (GATHER_FROM, GATHER_FROM - 1):
-        receiver.n_behind = n_behind
-        socket.send(b"first")
-        await eventually(lambda: len(receiver.received) == 1)
-        receiver.received.clear()
-    await asyncio.sleep(3 * MAX_GATHER_S)
-    n_empty.clear()
-    for i in range(20):
-        socket.send(str(i).encode())
-        await eventually(lambda i=i: len(receiver.received) == i + 1)
-    assert len(n_empty) >= 20
-
-
-async def test_a_full_budget_ends_gathering_until_there_is_room(
-    sender: Sender, fatal: Fatal, receivers: Receivers
-) -> None:
-    socket = sender()
-    receiver = receivers(fatal, endpoint(socket), budget_bytes=1 << 20)
-    receiver.n_behind = GATHER_FROM
-    socket.send(bytes(10))
-    await eventually(lambda: len(receiver.received) == 1)
-    for _ in range(30):
-        socket.send(bytes(1 << 17))
-    await eventually(lambda: receiver.puller.paused)
-    await asyncio.sleep(3 * MAX_GATHER_S)
-    assert len(receiver.received) == 9
-    receiver.budget.free(sum(map(len, receiver.received)))
-    await eventually(lambda: len(receiver.received) == 17)
-
-
-async def test_the_rest_is_read_while_messages_gather(
-    sender: Sender, fatal: Fatal, receivers: Receivers
-) -> None:
-    socket = sender()
-    receiver = receivers(fatal, endpoint(socket))
-    receiver.n_behind = round(MAX_GATHER_S / GATHER_S)
-    socket.send(b"first")
-    await eventually(lambda: len(receiver.received) == 1)
-    for i in range(50):
-        socket.send(str(i).encode())
-    await asyncio.sleep(0.2)
-    await asyncio.wait_for(receiver.puller.read_rest(10), 5)
-    assert len(receiver.received) >= 11
-    receiver.puller.close()
-    n_received = len(receiver.received)
-    await asyncio.sleep(3 * MAX_GATHER_S)
-    assert len(receiver.received) == n_received
