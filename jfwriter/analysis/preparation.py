@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from jfwriter.analysis.analyser import Analyser
 from jfwriter.analysis.conditions import Conditions, conditions_of
 from jfwriter.analysis.quantity import Quantity, Unavailable
 from jfwriter.analysis.wishes import AZINT, BACKGROUND, ROI, SPOTS, STATISTICS, Wishes, wishes_of
+from jfwriter.compression import check_framing
+from jfwriter.errors import PayloadError
+from jfwriter.payload import Payload
 from jfwriter.session.plan import RunPlan
+from jfwriter.session.run import native
 from jfwriter.settings import Settings
 
 
@@ -57,6 +63,24 @@ def prepare(plan: RunPlan, settings: Settings) -> Prepared:
     if plan.dtype is not None:
         analyser.prepare(plan.dtype)
     return Prepared(replace(plan, start=start), analyser, wishes, tuple(warnings))
+
+
+def completes_start(plan: RunPlan, wishes: Wishes) -> bool:
+    """Whether `prepare` may add to the start message: bins, limits, or regions without a map."""
+    names = wishes.names()
+    if ROI in names and not (plan.start.rois and _is_map(plan.start.roi_map, plan.shape)):
+        return True
+    return not names <= {STATISTICS, ROI, BACKGROUND}
+
+
+def _is_map(payload: Payload | None, shape: tuple[int, int]) -> bool:
+    if payload is None or payload.shape != shape or native(payload.dtype) != np.uint16:
+        return False
+    try:
+        check_framing(payload)
+    except PayloadError:
+        return False
+    return True
 
 
 def load_kernels(settings: Settings) -> None:

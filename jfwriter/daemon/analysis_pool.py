@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from jfwriter.analysis import Prepared, Scratch, Wishes, prepare, wishes_of
+from jfwriter.analysis import Prepared, Scratch, Wishes, completes_start, prepare, wishes_of
 from jfwriter.errors import PayloadError
 from jfwriter.session.plan import RunPlan
 from jfwriter.settings import Settings
@@ -36,6 +36,7 @@ class PendingRun:
         self.n_failed = 0
         """Images whose pixels do not unpack."""
         self._prepared = Prepared(plan, None, wishes)
+        self._completes_start = completes_start(plan, wishes)
         self._ready = threading.Event()
         self._scratch: dict[int, Scratch] = {}
         self._failures: dict[str, str] = {}
@@ -63,8 +64,10 @@ class PendingRun:
         return self._failures if analyser is None else dict(analyser.failures)
 
     def plan(self) -> RunPlan:
-        """The plan with the completed start message. Writer thread: waits for the preparation."""
-        self._ready.wait()
+        """The plan with the completed start message. Writer thread: waits for the preparation if that may
+        complete it."""
+        if self._completes_start:
+            self._ready.wait()
         return self._prepared.plan
 
     def wants(self, image: ImageMessage) -> bool:

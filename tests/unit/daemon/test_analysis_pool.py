@@ -203,6 +203,21 @@ def test_a_bug_ends_the_daemon_and_nobody_waits(pool: Callable[..., Pool]) -> No
     it.pool.join(20)
 
 
+def test_the_writer_waits_only_for_what_is_added_to_the_start_message(pool: Callable[..., Pool]) -> None:
+    it = pool(ready=False)
+    settings = messages.settings(analysis={"image_statistics": "always"})
+    it.pool.use(settings)
+    run = it.pool.open(plan())
+    assert run is not None
+    assert run.plan() == plan()
+    assert not run.is_ready
+    pending = it.pool.submit(messages.image(0))
+    assert pending is not None
+    it.prepared.set()
+    assert pending.image().strong_pixel_count == 0
+    assert run.plan().start.max_spot_count == 99
+
+
 def test_abort_releases_what_waits(pool: Callable[..., Pool]) -> None:
     it = pool(ready=False)
     run = it.open()
