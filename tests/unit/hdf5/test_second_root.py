@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 from jfwriter.errors import RunRefused, StorageError
+from jfwriter.hdf5 import ahead
+from jfwriter.hdf5.chunk_calls import write_chunks
 from jfwriter.hdf5.data_file import DataFile
 from jfwriter.hdf5.image_dataset import ImageDataset
+from jfwriter.hdf5.journaling import ImageJournal
 from jfwriter.hdf5.ownership import Ownership
 from jfwriter.hdf5.plugin_set import FilePlugins
 from jfwriter.hdf5.publish import PendingFile
@@ -191,6 +194,28 @@ def test_an_image_that_cannot_be_written(
     ]  # fmt: skip
     np.testing.assert_array_equal(images_through(roots.first / "scan1_master.h5"), PIXELS)
     assert "8" not in report.dropped
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "n_chunks"), [(ImageJournal, "enter_ahead", 5), (ImageDataset, "look_again", 3)]
+)
+def test_images_written_together_that_could_not_be_entered(
+    roots: Roots, monkeypatch: pytest.MonkeyPatch, kind: type, method: str, n_chunks: int
+) -> None:
+    """Their pixels are cut off in the first root, and all of them stored in the second one."""
+    run = roots.run(VDS, source=memoryview(b"\xa0"))
+    write(run, range(20), 10)
+    write(run, range(20, 23))
+    with monkeypatch.context() as patch:
+        patch.setattr(ahead, "write_chunks", lambda file, chunks: write_chunks(file, chunks[:n_chunks]))
+        failing(patch, kind, method, lambda *_: not names(roots.second))
+        run.write_together(map(message, range(23, 28)))
+    write(run, range(28, N_IMAGES), 1)
+    report = run.finish(N_IMAGES)
+    assert (report.outcome, report.n_written, report.missing) == (Outcome.COMPLETE, N_IMAGES, ())
+    with h5py.File(roots.first / "scan1_data_000003_part.h5") as file:
+        assert file["/entry/data/data"].shape[0] == 3
+    np.testing.assert_array_equal(images_through(roots.first / "scan1_master.h5"), PIXELS)
 
 
 @pytest.mark.parametrize("file_format", [LEGACY, VDS])
