@@ -20,6 +20,10 @@ from jfwriter.nexus import fields
 from jfwriter.session.plan import RunPlan
 
 _IMAGES = ("/entry/data/", "/entry/channels/")
+
+MAPPINGS_TOGETHER = 8192
+"""Datasets are made together until they have so many mappings, of about 4 kB each in memory."""
+
 _SpacePair = tuple[h5py.h5s.SpaceID, h5py.h5s.SpaceID]
 """Of one source: its block of rows in the virtual dataset, and the rows of the source."""
 
@@ -65,7 +69,7 @@ class VirtualDatasets:
         self, parent: h5py.Group, name: str, stored: StoredDataset, without: Collection[int] = ()
     ) -> None:
         """Dataset `name` (n_images, *row_shape) below `parent`, over the datasets `stored.path` of all files.
-        It is in the file after `write`.
+        It is in the file after `write` at the latest.
 
         Type, fill value and attributes are those of `stored`. Rows of the files `without` it are not mapped
         and read as the fill value.
@@ -87,6 +91,8 @@ class VirtualDatasets:
         shape = (self._n_images, *stored.row_shape)
         kind, attributes = fields.file_type(stored.dtype), tuple(stored.attributes.items())
         self._waiting.append(NewDataset(parent.id, name, kind, creation, shape, None, attributes))
+        if len(self._waiting) * len(self._sources) >= MAPPINGS_TOGETHER:
+            self.write()
 
     def write(self) -> None:
         """Make what was added."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import h5py
 import numpy as np
 import pytest
 
+from jfwriter.hdf5 import virtual_datasets
+from jfwriter.hdf5.dataset_calls import NewDataset, make_datasets
 from jfwriter.hdf5.per_image_links import map_per_image
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.virtual_datasets import VirtualDatasets
@@ -70,6 +73,29 @@ def test_every_row_of_every_dataset(tmp_path: Path, images_per_file: int) -> Non
             assert dataset.attrs["units"] == b"pixel"
             np.testing.assert_array_equal(dataset, values)
         assert file["entry/MX/indexedLatticeCount"] == file["entry/MX/indexingLatticeCount"]
+
+
+@pytest.mark.parametrize("n_together", [1, 7, 100])
+def test_a_master_of_many_files_is_made_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_together: int
+) -> None:
+    """Ten datasets and the images over three files."""
+    calls: list[int] = []
+
+    def make_some(new: Sequence[NewDataset]) -> tuple[int, int]:
+        calls.append(len(new))
+        return make_datasets(new)
+
+    monkeypatch.setattr(virtual_datasets, "make_datasets", make_some)
+    monkeypatch.setattr(virtual_datasets, "MAPPINGS_TOGETHER", n_together)
+    run = make(tmp_path)
+    assert run.write() == []
+    with h5py.File(run.master) as master:
+        for path, values in PER_IMAGE.items():
+            np.testing.assert_array_equal(master[in_master(path)], values)
+        np.testing.assert_array_equal(master["entry/data/data"], run.images)
+    assert sum(calls) == 1 + len(PER_IMAGE)
+    assert max(calls) == {1: 1, 7: 3, 100: 11}[n_together]
 
 
 def test_a_missing_file_reads_as_sentinels(tmp_path: Path) -> None:
