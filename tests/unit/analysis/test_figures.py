@@ -9,7 +9,7 @@ from jfwriter.analysis.figures import FIGURES, WINDOW_IMAGES, RunFigures
 from jfwriter.wire.messages import ImageMessage, RoiIntegral, Spots
 from jfwriter.wire.plain_image import PlainImage
 from tests.support import messages
-from tests.support.plain_images import Both, encoded, plain_fields, without
+from tests.support.plain_images import Both, encoded, plain_fields, sums, without
 
 
 def test_nothing_is_known_before_the_first_image() -> None:
@@ -53,6 +53,8 @@ def a_stream() -> list[ImageMessage]:
     both, images = Both(), []
     for i in range(60):
         fields = plain_fields(i, series_unique_id=f"run {i // 35}", spot_count=3 * i)
+        if i >= 35:
+            fields["roi_integrals"] = {"other": sums(7), "beam": sums(i)}
         absent = [name for n, name in enumerate(ABSENT) if (i >> n) % 2]
         if i % 11 == 3:
             fields["bkg_estimate"] = "none"
@@ -65,9 +67,12 @@ ABSENT = ("spot_count", "indexing_result", "bkg_estimate", "error_pixel_count", 
 
 @pytest.mark.parametrize("n_together", [1, 2, 16, 60])
 @pytest.mark.parametrize("n_before", [0, 990])
-def test_images_together_count_as_one_by_one(n_together: int, n_before: int) -> None:
+@pytest.mark.parametrize("only_plain", [False, True])
+def test_images_together_count_as_one_by_one(n_together: int, n_before: int, only_plain: bool) -> None:
     images = a_stream()
     assert len({isinstance(image, PlainImage) for image in images}) == 2
+    if only_plain:  # those of the two series are neighbours then
+        images = [image for image in images if isinstance(image, PlainImage)]
     figures, expected = RunFigures(20), RunFigures(20)
     for one in (figures, expected):
         one.add([messages.image(i, spot_count=i) for i in range(n_before)])

@@ -11,8 +11,8 @@ import pytest
 
 from jfwriter.analysis.figures import RunFigures
 from jfwriter.daemon.run_in_work import Progress, RunInWork
-from jfwriter.daemon.writer_events import ImageSkipped, RunFailed, RunFinished, WriterEvent
-from jfwriter.errors import StorageError
+from jfwriter.daemon.writer_events import ImageLost, ImageSkipped, RunFailed, RunFinished, WriterEvent
+from jfwriter.errors import PayloadError, StorageError
 from jfwriter.hdf5.plugin_set import FilePlugins
 from jfwriter.hdf5.run_writer import RunWriter
 from jfwriter.plugins import plugins_for
@@ -96,3 +96,19 @@ def test_each_image_is_a_sign_of_life() -> None:
     run.work.write(run.orders(3))
     assert len(seen) == 3
     assert min(seen) > 0
+
+
+def test_only_images_that_were_stored_count_in_the_figures() -> None:
+    disk = Disk()
+    run = Run(disk.make_files, make_plan(messages.start(), messages.settings(), 1, 0.0))
+
+    class Picky:
+        def write_images(self, orders: Iterable[WriteImage]) -> Iterator[tuple[WriteImage, Any]]:
+            for order in list(orders):
+                lost = order.image.image_id in {1, 4}
+                yield order, PayloadError("wrong_shape", "of another run") if lost else 1
+
+    run.work._files = Picky()  # type: ignore[assignment]
+    run.work.write(run.orders(5))
+    assert run.work._figures.n_images == run.progress.n_written == 3
+    assert [type(event) for event in run.events] == [ImageLost] * 2

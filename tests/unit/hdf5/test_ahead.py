@@ -20,6 +20,7 @@ from jfwriter.hdf5.chunk_calls import Chunk, write_chunks
 from jfwriter.hdf5.file_versions import DATA_FILE
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat
 from jfwriter.hdf5.new_file import new_file
+from jfwriter.hdf5.writeback import Writeback
 from jfwriter.journal.file_journal import FileJournal
 from jfwriter.journal.image_record import unpacked
 from jfwriter.journal.records import Parts
@@ -219,6 +220,29 @@ def test_a_run_is_the_same_as_one_by_one(
             found.append((content, chunks))
     assert calls == [9]
     assert found[0] == found[1]
+
+
+def test_images_of_several_files_that_come_by_turns(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    monkeypatch.setattr(Writeback, "wrote", lambda _self, n_bytes: begun.append(n_bytes))
+    start = {"number_of_images": 20, "images_per_file": 10}
+    run = make_run(source=memoryview(b"\xa0"), **start)
+    images = images_of(20)
+    run.write_image(images[0])
+    run.write_image(images[10])
+    run.write_together([images[i] for i in (1, 2, 13, 14, 3, 15, 16)])
+    run.write_together([images[i] for i in (4, 5, 6, 7, 8, 9, 11, 12, 17, 18, 19)])
+    assert run.finish(20).outcome == "complete"
+    n_bytes = 0
+    for k in range(2):
+        with h5py.File(run.root / f"scan1_data_{k + 1:06d}.h5") as file:
+            assert [row[0, 0] for row in file["entry/data/data"][()]] == list(range(10 * k + 1, 10 * k + 11))
+            assert file["entry/image/pixel_sum"][()].tolist() == list(range(10 * k, 10 * k + 10))
+            chunks = file["entry/data/data"].id
+            n_bytes += sum(chunks.get_chunk_info_by_coord((row, 0, 0)).size for row in range(10))
+    assert sum(begun) == n_bytes
 
 
 def _note(content: dict[str, Any], path: str, item: Any) -> None:

@@ -23,6 +23,7 @@ from jfwriter.hdf5.ownership import Ownership
 from jfwriter.hdf5.plugin_set import FilePlugins
 from jfwriter.hdf5.publish import PendingFile
 from jfwriter.hdf5.storage import Storage
+from jfwriter.journal.run_journal import RunJournal
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.orders import Outcome, RunReport
 from jfwriter.session.planning import make_plan
@@ -216,6 +217,22 @@ def test_images_written_together_that_could_not_be_entered(
     with h5py.File(roots.first / "scan1_data_000003_part.h5") as file:
         assert file["/entry/data/data"].shape[0] == 3
     np.testing.assert_array_equal(images_through(roots.first / "scan1_master.h5"), PIXELS)
+
+
+def test_images_written_together_after_a_sync_that_failed(roots: Roots) -> None:
+    run = roots.run(VDS, source=memoryview(b"\xa0"))
+    write(run, range(23))
+    journal = run.writer._journals.current
+    assert isinstance(journal, RunJournal)
+    journal._files[2].failure = OSError(5, "Input/output error")
+    run.write_together(map(message, range(23, 28)))
+    assert names(roots.second)
+    write(run, range(28, N_IMAGES))
+    report = run.finish(N_IMAGES)
+    assert report.n_written + sum(report.dropped.values()) == N_IMAGES
+    found = images_through(roots.first / "scan1_master.h5")
+    np.testing.assert_array_equal(found[:20], PIXELS[:20])
+    np.testing.assert_array_equal(found[23:], PIXELS[23:])
 
 
 @pytest.mark.parametrize("file_format", [LEGACY, VDS])
