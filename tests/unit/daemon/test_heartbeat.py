@@ -14,15 +14,9 @@ import pytest_asyncio
 from jfwriter.daemon import heartbeat
 from jfwriter.daemon.heartbeat import QUIET_S, beat
 from tests.support import messages, stream
+from tests.support.clock import Clock
 from tests.support.eventually import eventually
 from tests.support.rig import Rig
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Manager:

@@ -21,16 +21,10 @@ from jfwriter.daemon.snapshot import one_line, status_of
 from jfwriter.daemon.status import Input, State
 from jfwriter.errors import StorageError
 from tests.support import messages, stream
+from tests.support.clock import Clock
 from tests.support.eventually import eventually
 from tests.support.plain_dcu import encode
 from tests.support.rig import Rig
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
