@@ -70,7 +70,7 @@ class MessageRing:
     """Image messages in buffers that are used again: only the numbers and times in them are written anew.
 
     Joining a message anew for each image would cost the sender a copy of the payload, and holding all
-    messages of a run more memory than there is. A buffer may be used again when ZeroMQ let go of it.
+    messages of a run more memory than there is.
     """
 
     _FIRST = 1 << 28
@@ -80,24 +80,25 @@ class MessageRing:
         self._options = run.options
         n_distinct = max(1, len(run.prepared))
         first = -(-self._FIRST // n_distinct) * n_distinct
-        self._buffers = [bytearray(run.image(first + i)) for i in range(n_buffers)]
-        head = bytes(self._buffers[0][:512])
+        self.buffers = [bytearray(run.image(first + i)) for i in range(n_buffers)]
+        head = bytes(self.buffers[0][:512])
         self._ids = [_after(head, f"{name}\x1a") for name in ("himage_id", "qoriginal_image_id")]
         self._times = [_after(head, f"{name}\x82\x1b") for name in ("jstart_time", "istop_time")]
         self._frame = round(run.options.frame_time_s * 1e9)
         self._exposure = round(run.options.count_time_s * 1e9)
 
     def __len__(self) -> int:
-        return len(self._buffers)
+        return len(self.buffers)
 
     @property
     def message_bytes(self) -> float:
         """Mean size of a message."""
-        return sum(map(len, self._buffers)) / len(self._buffers)
+        return sum(map(len, self.buffers)) / len(self.buffers)
 
     def message(self, image_id: int) -> bytearray:
-        """The message of this image, in buffer `image_id` modulo their number."""
-        buffer = self._buffers[image_id % len(self._buffers)]
+        """The message of this image, in buffer `image_id` modulo their number. The message that was there
+        must not be needed any more."""
+        buffer = self.buffers[image_id % len(self.buffers)]
         for offset in self._ids:
             struct.pack_into(">I", buffer, offset, image_id)
         for offset, start in zip(self._times, (0, self._exposure), strict=True):
