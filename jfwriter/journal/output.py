@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from jfwriter.journal.records import Kind, Parts, record
+from jfwriter.journal.records import Kind, Parts, record_parts
 
 BUFFER_BYTES = 1 << 16
 BUFFER_S = 0.05
@@ -49,11 +49,12 @@ class Output:
         self.extend(kind, (parts,))
 
     def extend(self, kind: Kind, bodies: Iterable[Parts]) -> None:
-        """Add a record of each body; copies are made of their parts. Never raises."""
-        entries = [record(kind, *parts) for parts in bodies]
+        """Add a record of each body; a copy is made of their parts. Never raises."""
+        # The parts may be views of messages, which shall not stay in memory until it is written.
+        entries = b"".join(part for body in bodies for part in record_parts(kind, *body))
         with self._lock:
-            self._buffer += entries
-            self._buffered_bytes += sum(map(len, entries))
+            self._buffer.append(entries)
+            self._buffered_bytes += len(entries)
             if self._buffered_bytes >= BUFFER_BYTES or time.monotonic() - self._written_at >= BUFFER_S:
                 self._write()
 
@@ -93,7 +94,7 @@ class Output:
         self.close()
 
     def _write(self) -> None:
-        data = b"".join(self._buffer)
+        data = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
         self._buffer.clear()
         self._buffered_bytes = 0
         self._written_at = time.monotonic()

@@ -76,11 +76,16 @@ class Record:
 
 def record(kind: Kind, *parts: bytes | memoryview) -> bytes:
     """One record; its body is the parts one after another."""
+    return b"".join(record_parts(kind, *parts))
+
+
+def record_parts(kind: Kind, *parts: bytes | memoryview) -> Parts:
+    """`record` in parts, none of which is copied."""
     size = sum(map(len, parts))
     crc = crc32(_CHECKED.pack(kind, size))
     for part in parts:
         crc = crc32(part, crc)
-    return b"".join((HEAD.pack(MAGIC, kind, size, crc), *parts))
+    return (HEAD.pack(MAGIC, kind, size, crc), *parts)
 
 
 class Reader:
