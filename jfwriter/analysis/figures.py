@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from jfwriter.wire.cells import stacked
 from jfwriter.wire.messages import ImageMessage
-from jfwriter.wire.plain_fields import FIRST_REGION_CELL, PLACES, SUMS, State
+from jfwriter.wire.plain_fields import FIRST_REGION_CELL, PLACES, SUMS
 from jfwriter.wire.plain_image import PlainImage
 
 WINDOW_IMAGES = 1000
@@ -85,18 +86,17 @@ class RunFigures:
 
     def _of_plain(self, images: Sequence[PlainImage]) -> npt.NDArray[np.float64]:
         """The figures of images of one series, from their cells."""
-        cells = np.stack([image.cells for image in images])
-        values, came = cells[:, 0, _CELLS], cells[:, 1, _CELLS] != State.ABSENT
-        figures = np.where(came, values, NAN)
+        values, came = stacked([image.cells for image in images])
+        figures = np.where(came[:, _CELLS], values[:, _CELLS], NAN)
         figures[:, _BACKGROUND] = np.where(
-            came[:, _BACKGROUND], cells[:, 0, _BACKGROUND_CELL].view(np.float64), NAN
+            came[:, _BACKGROUND_CELL], values[:, _BACKGROUND_CELL].view(np.float64), NAN
         )
-        for row in np.flatnonzero(~came[:, 0]).tolist():
+        for row in np.flatnonzero(~came[:, _CELLS[0]]).tolist():
             table = images[row].spot_table
             figures[row, 0] = NAN if table is None else table.n_rows
         spots = figures[:, :1]
         hits = np.where(np.isnan(spots), NAN, spots >= self._min_spots)
-        beam = _beam(cells, images[0].constants.regions)
+        beam = _beam(values, came, images[0].constants.regions)
         return np.concatenate((spots, hits, figures[:, 1:], beam), axis=1)
 
     def recent(self) -> dict[str, float | None]:
@@ -127,13 +127,15 @@ def _plain_ones(images: Sequence[ImageMessage], start: int) -> list[PlainImage]:
     return plain
 
 
-def _beam(cells: npt.NDArray[np.int64], regions: tuple[str, ...]) -> npt.NDArray[np.float64]:
-    """Pixels and sum of the region of that name, [n, 2]. cells: [n, 2, N_CELLS]"""
+def _beam(
+    values: npt.NDArray[np.int64], came: npt.NDArray[np.bool_], regions: tuple[str, ...]
+) -> npt.NDArray[np.float64]:
+    """Pixels and sum of the region of that name, [n, 2]. values, came: [n, N_CELLS]"""
     if BEAM not in regions:
-        return np.full((len(cells), 2), NAN)
+        return np.full((len(values), 2), NAN)
     first = FIRST_REGION_CELL + regions.index(BEAM) * len(SUMS)
-    sums = cells[:, :, first : first + len(SUMS)][:, :, [_PIXELS, _SUM]]
-    return np.where(sums[:, 1, 1:] != State.ABSENT, sums[:, 0], NAN)
+    sums = values[:, first : first + len(SUMS)][:, [_PIXELS, _SUM]]
+    return np.where(came[:, first : first + 1], sums, NAN)
 
 
 def _sum(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

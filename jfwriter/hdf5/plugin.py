@@ -6,7 +6,7 @@ the writer thread. "Taken from the message" and "computed here" differ only in `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -63,8 +63,9 @@ class FileRows(Protocol):
 class CellRows(FileRows, Protocol):
     """The rows of a plugin that takes cells."""
 
-    def append_cells(self, indices: list[int], cells: CellBlock) -> None:
-        """Store the values of plain images at the rows `indices`, as `append` would."""
+    def append_cells(self, indices: Sequence[int], cells: CellBlock) -> None:
+        """Store the values of plain images at the rows `indices`, as `append` would; a range where these
+        follow one another."""
 
 
 class ImagePlugin(Protocol):

@@ -16,6 +16,7 @@ import numpy as np
 from jfwriter.compression import decompress
 from jfwriter.errors import StorageError
 from jfwriter.hdf5.plugin import CellRows, FileRows, ImagePlugin, Pixels, StoredDataset
+from jfwriter.hdf5.rows import spanned
 from jfwriter.wire.cells import CellBlock
 from jfwriter.wire.messages import ImageMessage
 from jfwriter.wire.plain_image import Cells, Constants, PlainImage
@@ -165,7 +166,7 @@ class FilePlugins:
         waiting, self._cells = self._cells, {}
         if not waiting or self._constants is None:
             return
-        indices, cells = list(waiting), CellBlock(list(waiting.values()), self._constants)
+        indices, cells = spanned(list(waiting)), CellBlock(list(waiting.values()), self._constants)
         for plugin in self._takers:
             if self._plugins.is_active(plugin):
                 rows = cast("CellRows", self._rows[plugin.name])

@@ -107,12 +107,15 @@ class RowDataset:
         self._rows[index - self._first] = value
 
     def put_each(self, indices: Sequence[int], values: Block) -> None:
-        """Store `values[i]` as the row of image `indices[i]`, each; of equal indices the last counts."""
-        first, stop = indices[0], indices[0] + len(indices)
+        """Store `values[i]` as the row of image `indices[i]`, each; of equal indices the last counts.
+
+        `indices` from `spanned`: rows that follow one another are stored at once.
+        """
+        first = indices[0]
         if not self._first <= first < self._stop:
             self._select(first // self._block_rows)
-        if stop <= self._stop and indices == list(range(first, stop)):
-            self._rows[first - self._first : stop - self._first] = values
+        if isinstance(indices, range) and indices.stop <= self._stop:
+            self._rows[first - self._first : indices.stop - self._first] = values
             return
         for index, value in zip(indices, values, strict=True):
             self.put(index, value)
@@ -272,6 +275,13 @@ class RowDataset:
         file = self._dataset.get_space()
         file.select_hyperslab((first, *(0 for _ in self._stored.row_shape)), count)
         return h5py.h5s.create_simple(count), file
+
+
+def spanned(indices: list[int]) -> Sequence[int]:
+    """The same, as a range if each is one more than the one before."""
+    first = indices[0] if indices else 0
+    span = range(first, first + len(indices))
+    return span if indices == list(span) else indices
 
 
 def finish_rows(

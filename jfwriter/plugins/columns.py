@@ -20,7 +20,7 @@ import numpy as np
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.plugin_set import BLOCK_ROWS
-from jfwriter.hdf5.rows import Attributes, RowDataset, RowStorage, finish_rows
+from jfwriter.hdf5.rows import Attributes, RowDataset, RowStorage, finish_rows, spanned
 from jfwriter.nexus import fields
 from jfwriter.nexus.groups import Groups
 from jfwriter.plugins.values import Convert, Unfit, fitting_block, floating, integer, plain_block
@@ -135,7 +135,7 @@ class ColumnRows:
         if len(self._waiting) >= BLOCK_ROWS:
             self._store_waiting()
 
-    def append_cells(self, indices: list[int], cells: CellBlock) -> None:
+    def append_cells(self, indices: Sequence[int], cells: CellBlock) -> None:
         # What waits goes first: the order decides, e.g. on the denominator of times.
         self._store_waiting()
         read: list[Values] | None = None
@@ -148,7 +148,7 @@ class ColumnRows:
                 read = [self._read(cells.image(row)) for row in range(len(cells))]
             self._put_each(number, indices, [values[number] for values in read])
 
-    def put_columns(self, indices: list[int], columns: Sequence[CellColumn]) -> None:
+    def put_columns(self, indices: Sequence[int], columns: Sequence[CellColumn]) -> None:
         """Store the values of many rows, a column of them for each of the table."""
         self._store_waiting()
         for number, column in enumerate(columns):
@@ -165,9 +165,11 @@ class ColumnRows:
         return stored
 
     def _store_waiting(self) -> None:
+        if not self._waiting:
+            return
         # Taken first: values that a converter cannot bear must not come again when the file is finished.
         waiting, self._waiting = self._waiting, {}
-        indices = list(waiting)
+        indices = spanned(list(waiting))
         for number, values in enumerate(zip(*waiting.values(), strict=True)):
             if carries_any(values):
                 self._store_column(number, indices, values)
@@ -182,13 +184,13 @@ class ColumnRows:
                 self._put(number, index, value)
         return rest
 
-    def _store_cells(self, number: int, indices: list[int], column: CellColumn) -> None:
-        values, came = column
-        if not came.all():
+    def _store_cells(self, number: int, indices: Sequence[int], column: CellColumn) -> None:
+        values, came, n_came = column
+        if not n_came:
+            return
+        if n_came < len(indices):
             rows = np.flatnonzero(came)
-            if not rows.size:
-                return
-            indices, values = [indices[row] for row in rows.tolist()], values[rows]
+            indices, values = spanned([indices[row] for row in rows.tolist()]), values[rows]
         block = fitting_block(values, self._dtypes[number])
         if block is None:
             self._put_each(number, indices, column_values(values))
@@ -200,7 +202,7 @@ class ColumnRows:
             if value is not None:
                 self._put(number, index, value)
 
-    def _store_column(self, number: int, indices: list[int], values: Values) -> None:
+    def _store_column(self, number: int, indices: Sequence[int], values: Values) -> None:
         block = None
         if self._columns[number].convert is None:
             block = plain_block(values, self._dtypes[number])

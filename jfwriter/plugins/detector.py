@@ -44,13 +44,13 @@ class Clock:
 
         def column(cells: CellBlock) -> CellColumn | None:
             found = cells.column(field)
-            if not found.came.any():
+            if not found.n_came:
                 return found
-            if not self._denominator or not found.came.all():
+            if not self._denominator or found.n_came < len(cells):
                 return None
             if (cells.denominators(field) != self._denominator).any():
                 return None
-            return CellColumn(found.values.astype(np.uint64), found.came)
+            return found._replace(values=found.values.astype(np.uint64))
 
         return column
 
@@ -64,7 +64,7 @@ def _number(image: ImageMessage) -> object:
 
 def _numbers(cells: CellBlock) -> CellColumn:
     original, own = cells.column("original_image_id"), cells.column("image_id")
-    return CellColumn(np.where(original.came, original.values, own.values), own.came)
+    return own._replace(values=np.where(original.came, original.values, own.values))
 
 
 def _efficiency(image: ImageMessage) -> object:
@@ -82,13 +82,13 @@ def _efficiency(image: ImageMessage) -> object:
 def _efficiencies(cells: CellBlock) -> CellColumn:
     """As `_efficiency`, of many images."""
     said = cells.column("data_collection_efficiency")
-    if said.came.all():
+    if said.n_came == len(cells):
         return said
     expected, received = cells.column("packets_expected"), cells.column("packets_received")
     counted = expected.came & received.came
     counted &= expected.values != 0
     share = received.values / np.where(counted, expected.values, 1)
-    return CellColumn(np.where(said.came, said.values, share), said.came | counted)
+    return CellColumn.of(np.where(said.came, said.values, share), said.came | counted)
 
 
 def detector(plan: RunPlan) -> ColumnPlugin:

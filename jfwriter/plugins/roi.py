@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.nexus.names import link_name
@@ -114,15 +113,15 @@ class RoiRows:
             region = self._regions.get(link) or self._open(link)
             region.append(index, values)
 
-    def append_cells(self, indices: list[int], cells: CellBlock) -> None:
+    def append_cells(self, indices: Sequence[int], cells: CellBlock) -> None:
         for number, name in enumerate(cells.region_names):
-            sums, came = cells.region(number)
-            link = self._plugin.link(name) if came.any() else None
+            sums = cells.region(number)
+            link = self._plugin.link(name) if sums.n_came else None
             if link is not None:
                 region = self._regions.get(link) or self._open(link)
-                region.put_columns(indices, _columns(sums, came))
-            elif came.any():
-                self._left_out[LEFT_OUT] += int(np.count_nonzero(came))
+                region.put_columns(indices, _columns(sums))
+            elif sums.n_came:
+                self._left_out[LEFT_OUT] += sums.n_came
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
         return tuple(stored for region in self._regions.values() for stored in region.finish(n_rows))
@@ -133,16 +132,17 @@ class RoiRows:
         return region
 
 
-def _columns(sums: npt.NDArray[Any], came: npt.NDArray[np.bool_]) -> tuple[CellColumn, ...]:
+def _columns(sums: CellColumn) -> tuple[CellColumn, ...]:
     """The columns of `roi_columns` from the sums [n, len(SUMS)] of one region."""
-    total, square, highest, pixels, x_weighted, y_weighted = sums.T
-    has_centre = came & (total != 0)
+    total, square, highest, pixels, x_weighted, y_weighted = sums.values.T
+    has_centre = sums.came & (total != 0)
     divisor = np.where(has_centre, total, 1)
+    n_centres = int(np.count_nonzero(has_centre))
     return (
-        CellColumn(highest, came),
-        CellColumn(total, came),
-        CellColumn(square, came),
-        CellColumn(pixels, came),
-        CellColumn(x_weighted / divisor, has_centre),
-        CellColumn(y_weighted / divisor, has_centre),
+        sums._replace(values=highest),
+        sums._replace(values=total),
+        sums._replace(values=square),
+        sums._replace(values=pixels),
+        CellColumn(x_weighted / divisor, has_centre, n_centres),
+        CellColumn(y_weighted / divisor, has_centre, n_centres),
     )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from jfwriter.hdf5.plugin import FileRows, Pixels, StoredDataset
 from jfwriter.hdf5.plugin_set import BLOCK_ROWS
-from jfwriter.hdf5.rows import RowDataset, finish_rows
+from jfwriter.hdf5.rows import RowDataset, finish_rows, spanned
 from jfwriter.nexus.fields import AttributeValue
 from jfwriter.plugins.columns import groups_below, open_rows, row_storage
 from jfwriter.plugins.mx import indexing_is_on
@@ -169,7 +169,7 @@ class SpotRows:
         waiting, self._waiting = self._waiting, {}
         if not waiting:
             return
-        indices, tables = list(waiting), list(waiting.values())
+        indices, tables = spanned(list(waiting)), list(waiting.values())
         n_peaks = np.array([table.n_rows for table in tables], np.uint32)
         (self._n_peaks or self._open_n_peaks()).put_each(indices, n_peaks)
         numbers = np.empty((len(tables), *tables[0].numbers.shape[:1], self._plan.max_spot_count))
@@ -186,7 +186,7 @@ class SpotRows:
             if len(came) == len(tables):
                 dataset.put_each(indices, values.astype(column.dtype))
             else:
-                dataset.put_each([indices[i] for i in came], values[came].astype(column.dtype))
+                dataset.put_each(spanned([indices[i] for i in came]), values[came].astype(column.dtype))
 
     def _open(self, number: int) -> RowDataset:
         dataset = open_rows(self._groups, stored_column(COLUMNS[number], self._plan), self._storage)

@@ -94,7 +94,9 @@ def fitting_block(values: Array, dtype: np.dtype[np.generic]) -> Array | None:
         fits = (np.char.str_len(cast("npt.NDArray[np.bytes_]", values)) < dtype.itemsize).all()
         return values.astype(dtype) if fits else None
     low, high = _INTEGER_LIMITS[dtype.char]
-    return values.astype(dtype) if low <= int(values.min()) and int(values.max()) <= high else None
+    integers = cast("npt.NDArray[np.int64]", values)
+    lowest, highest = np.minimum.reduce(integers, None), np.maximum.reduce(integers, None)
+    return values.astype(dtype) if low <= int(lowest) and int(highest) <= high else None
 
 
 def ascii_text(size_bytes: int) -> Convert:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from jfwriter.errors import StorageError
 from jfwriter.hdf5 import rows as rows_module
 from jfwriter.hdf5.plugin import StoredDataset
-from jfwriter.hdf5.rows import RowDataset, RowStorage
+from jfwriter.hdf5.rows import RowDataset, RowStorage, spanned
 
 
 @pytest.fixture
@@ -54,12 +55,22 @@ def test_a_vector_of_a_data_file_is_contiguous_with_exactly_its_rows(file: h5py.
 def test_rows_put_together_are_those_put_one_by_one(file: h5py.File, indices: list[int]) -> None:
     dataset = RowDataset(file, stored(), RowStorage(6000, contiguous=True))
     values = np.arange(100, 100 + len(indices))
-    dataset.put_each(indices, values)
+    dataset.put_each(spanned(indices), values)
     dataset.finish(6000)
     expected = np.full(6000, -1)
     for index, value in zip(indices, values, strict=True):
         expected[index] = value
     np.testing.assert_array_equal(file["values"][()], expected)
+
+
+@given(
+    st.lists(st.integers(0, 5), max_size=5)
+    | st.builds(list, st.builds(range, st.integers(0, 9), st.integers(0, 9)))
+)
+def test_a_span_is_the_same_rows(indices: list[int]) -> None:
+    found = spanned(indices)
+    assert list(found) == indices
+    assert isinstance(found, range) == all(b == a + 1 for a, b in pairwise(indices))
 
 
 def test_a_vector_of_the_single_file_has_chunks_of_4096_and_no_filter(file: h5py.File) -> None:
