@@ -142,12 +142,12 @@ class DataFiles:
         if file is None:
             return []
         same = itertools.takewhile(lambda order: order.file_index == first.file_index, coming)
-        return file.write_ahead([first, *same])
+        return file.images.write_ahead([first, *same])
 
     def compare(self, order: CompareImage) -> Likeness:
         """An image that came again, with the one of an open file. Raises nothing."""
         file = self._open.get(order.file_index)
-        return Likeness.UNKNOWN if file is None else file.compare(order.row, order.image.channels)
+        return Likeness.UNKNOWN if file is None else file.images.compare(order.row, order.image.channels)
 
     def is_open(self, file_index: int) -> bool:
         return file_index in self._open
@@ -166,9 +166,9 @@ class DataFiles:
         stored for rows without an image, as there may be no room.
         """
         file = self._open[file_index]
-        n_rows = max(n_rows, file.end_row)
+        n_rows = max(n_rows, file.images.end_row)
         filled = file.fill(n_rows, fill_gaps=fill_gaps and self._may_fill(file, n_rows))
-        self.written.add_rows(file.first_image, file.written_rows())
+        self.written.add_rows(file.first_image, file.images.written_rows())
         self._remember(file_index, filled)
         if before_seal is not None:
             before_seal(file, filled)
@@ -221,7 +221,7 @@ class DataFiles:
         """After a failure: publish the files that can be closed with the images they hold. Raises nothing;
         the others stay open."""
         for file_index, file in sorted(self._open.items()):
-            if file.n_written and file.can_be_filled and not self._plan.is_integrated:
+            if file.images.n_written and file.can_be_filled and not self._plan.is_integrated:
                 with contextlib.suppress(StorageError):
                     self.close(file_index, 0, fill_gaps=False)
 
@@ -239,11 +239,11 @@ class DataFiles:
     def forget(self, order: WriteImage) -> None:
         """The image of `order` was not stored, or not whole."""
         if order.file_index in self._open:
-            self._open[order.file_index].forget(order.row)
+            self._open[order.file_index].images.forget(order.row)
 
     def _leave(self, file_index: int, file: DataFile, parts: FileParts) -> list[int]:
         """Bring to safety what a file of `parts` holds; returns the images that are lost."""
-        lost = list(file.image_ids())
+        lost = list(file.images.image_ids())
         if not lost:
             file.abandon(storage_works=False)
             if parts.journal is not None:
@@ -253,7 +253,7 @@ class DataFiles:
         if filled is not None:
             if parts.journal is not None:
                 self.left.known(file_index, parts.journal.closed(file_index))
-            self.written.add_rows(file.first_image, file.written_rows())
+            self.written.add_rows(file.first_image, file.images.written_rows())
             self._remember(file_index, filled)
             size_bytes = file.size_bytes
             self._on_closed(
@@ -268,11 +268,11 @@ class DataFiles:
             self.left.known(file_index, parts.journal.left(file_index))
         self.left.want(file_index, file)
         try:
-            self._open[file_index] = saved = self._new(file_index, file.formats)
+            self._open[file_index] = saved = self._new(file_index, file.images.formats)
         except StorageError as error:
             _log.error("%s: %s", self._plan.prefix, error)
             return lost
-        kept = set(saved.image_ids())
+        kept = set(saved.images.image_ids())
         return [image_id for image_id in lost if image_id not in kept]
 
     def _tell_part(self, parts: FileParts, file: DataFile) -> None:
@@ -297,7 +297,7 @@ class DataFiles:
     def unpublished(self) -> Iterator[int]:
         """Images in the open files and in no other."""
         for file_index, file in self._open.items():
-            for image_id in file.image_ids():
+            for image_id in file.images.image_ids():
                 if not self.left.is_in_part(file_index, image_id - file_index * self._plan.images_per_file):
                     yield image_id
 
@@ -350,11 +350,11 @@ class DataFiles:
 
     def _may_fill(self, file: DataFile, n_rows: int) -> bool:
         """Fill the gaps of a file? One false image number must not fill the disk with nothing."""
-        self._image_bytes += file.image_bytes
+        self._image_bytes += file.images.n_bytes
         if not self._plan.fill_gaps:
             return False
-        self._n_images += file.n_written
-        n_bytes, n_gap_rows = file.gap_bytes(n_rows), n_rows - file.n_written
+        self._n_images += file.images.n_written
+        n_bytes, n_gap_rows = file.images.gap_bytes(n_rows), n_rows - file.images.n_written
         too_many = self._n_gap_rows + n_gap_rows > max(GAP_ROWS, self._n_images)
         if too_many or self._gap_bytes + n_bytes > self._gap_limit:
             self.n_rows_unfilled += n_gap_rows

@@ -12,9 +12,10 @@ import h5py
 
 from jfwriter.errors import StorageError
 from jfwriter.hdf5 import hdf5_file
-from jfwriter.hdf5.data_file import DataFile, FilledRows, image_path
+from jfwriter.hdf5.data_file import DataFile, FilledRows
 from jfwriter.hdf5.faults import storage_faults
 from jfwriter.hdf5.file_facts import FileFacts
+from jfwriter.hdf5.file_images import image_path
 from jfwriter.hdf5.image_dataset import ImageFormat
 from jfwriter.hdf5.pieces import Piece, rest
 from jfwriter.hdf5.run_directory import RunDirectory
@@ -71,7 +72,7 @@ class LeftFiles:
     def n_own(self, file_index: int, file: DataFile) -> int:
         """Images of a file that stand in no part of it."""
         in_part = self._published_rows.get(file_index, ())
-        return file.n_written - sum(file.holds(row) for row in in_part)
+        return file.images.n_written - sum(file.images.holds(row) for row in in_part)
 
     def known(self, file_index: int, n_images: int) -> None:
         """So many images of a file that was left had been counted as synced."""
@@ -94,7 +95,7 @@ class LeftFiles:
         rows = rows_of(file, file_index * self._plan.images_per_file)
         file.call_it(part_name(self._plan, file_index))
         try:
-            filled = file.fill(file.end_row, fill_gaps=False)
+            filled = file.fill(file.images.end_row, fill_gaps=False)
             file.seal()
             before(file)
             file.publish()
@@ -104,7 +105,7 @@ class LeftFiles:
         self._published_rows[file_index] = frozenset(_each(rows))
         self._add(file_index, directory.absolute + file.name, filled, rows)
         if self._plan.format is not FileFormat.NXmxVDS:
-            self._wanted[file_index] = LeftFile(directory.path(file.name), rows, file.formats)
+            self._wanted[file_index] = LeftFile(directory.path(file.name), rows, file.images.formats)
         return filled
 
     def restore_part(self, facts: FileFacts, filled: FilledRows, directory: RunDirectory) -> None:
@@ -130,7 +131,7 @@ class LeftFiles:
     def want(self, file_index: int, file: DataFile) -> None:
         """A file was closed without being published; its images are to be saved."""
         rows = rows_of(file, file_index * self._plan.images_per_file)
-        self._wanted[file_index] = LeftFile(file.path_now(), rows, file.formats)
+        self._wanted[file_index] = LeftFile(file.path_now(), rows, file.images.formats)
 
     def bring_over(self, file_index: int, file: DataFile) -> None:
         """What was left of a file into the one that goes on. Raises StorageError."""
@@ -138,9 +139,9 @@ class LeftFiles:
         if left is None:
             return
         n_images, n_known = left.n_images, self._n_known.get(file_index, 0)
-        file.knows(n_known)
+        file.images.knows(n_known)
         lost = bring_over(left, file)
-        file.knows(min(n_known, n_images - len(lost)))
+        file.images.knows(min(n_known, n_images - len(lost)))
         shown = left.path.rpartition("/")[2]
         if file_index in self._published_rows and lost:
             self.only_in_parts.append(f"{len(lost)} images are only in {shown}")
@@ -170,7 +171,7 @@ def part_name(plan: RunPlan, file_index: int) -> str:
 
 
 def rows_of(file: DataFile, first_image: int) -> tuple[Range, ...]:
-    return with_images((), (image_id - first_image for image_id in file.image_ids()))
+    return with_images((), (image_id - first_image for image_id in file.images.image_ids()))
 
 
 def _each(rows: Iterable[Range]) -> Iterator[int]:
@@ -183,11 +184,11 @@ def bring_over(left: LeftFile, file: DataFile) -> list[int]:
 
     Raises StorageError if `file` cannot take them.
     """
-    todo = [row for row in _each(left.rows) if not file.holds(row)]
+    todo = [row for row in _each(left.rows) if not file.images.holds(row)]
     lost = set(todo)
     for chunks_of in (_chunks, _chunks_by_journal):
         for row, chunks in chunks_of(left, sorted(lost)):
-            file.adopt(row, chunks)
+            file.images.adopt(row, chunks)
             lost.discard(row)
     return sorted(lost)
 

@@ -305,11 +305,11 @@ class RunWriter:
         """The pixels, and the journal: with its entry nothing of the image is lost any more."""
         try:
             file = files.for_image(order)
-            n_bytes = file.write(order.row, order.image.channels)
+            n_bytes = file.images.write(order.row, order.image.channels)
         except PayloadError as error:
             self._account.losses.reject(order.image.image_id, late=error.reason == LATE)
             raise
-        file.enter(order)
+        file.images.enter(order)
         return n_bytes
 
     def _keep(self, files: DataFiles, order: WriteImage) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from jfwriter.errors import StorageError
 from jfwriter.hdf5.data_file import DataFile
+from jfwriter.hdf5.data_files import DataFiles
 from jfwriter.recovery.result import State
 from jfwriter.recovery.search import waiting
+from jfwriter.session.orders import WriteImage
 from tests.support import stream
 from tests.support.crashed import content, crash, recover_one
 from tests.support.second_root import N_IMAGES, images_through, recover_both, sent
@@ -28,14 +29,15 @@ def files_of(root: Path) -> dict[str, bytes]:
 
 def fill_up_at(patch: pytest.MonkeyPatch, row: int) -> None:
     """A disk that is full at this row of any data file that is not in the second root."""
-    real = DataFile.write
+    real = DataFiles.for_image
 
-    def write(self: DataFile, at: int, channels: Any) -> int:
-        if at == row and not self.relative_name.startswith("/"):
+    def for_image(self: DataFiles, order: WriteImage) -> DataFile:
+        file = real(self, order)
+        if order.row == row and not file.relative_name.startswith("/"):
             raise StorageError("no_space", os.strerror(errno.ENOSPC))
-        return real(self, at, channels)
+        return file
 
-    patch.setattr(DataFile, "write", write)
+    patch.setattr(DataFiles, "for_image", for_image)
 
 
 @pytest.fixture(params=LAYOUTS)

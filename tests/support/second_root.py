@@ -15,9 +15,11 @@ import pytest
 
 from jfwriter.errors import StorageError
 from jfwriter.hdf5.data_file import DataFile
+from jfwriter.hdf5.data_files import DataFiles
 from jfwriter.recovery.place import Options
 from jfwriter.recovery.result import RunResult
 from jfwriter.recovery.search import recover_below
+from jfwriter.session.orders import WriteImage
 from tests.support import stream
 from tests.support.offline import OfflineDaemon
 
@@ -51,14 +53,15 @@ def images_through(master: Path) -> Any:
 
 def fill_the_first_root(patch: pytest.MonkeyPatch) -> None:
     """No image can be written there any more."""
-    real = DataFile.write
+    real = DataFiles.for_image
 
-    def write(self: DataFile, *arguments: Any) -> int:
-        if not self.relative_name.startswith("/"):
+    def for_image(self: DataFiles, order: WriteImage) -> DataFile:
+        file = real(self, order)
+        if not file.relative_name.startswith("/"):
             raise StorageError("no_space", os.strerror(errno.ENOSPC))
-        return real(self, *arguments)
+        return file
 
-    patch.setattr(DataFile, "write", write)
+    patch.setattr(DataFiles, "for_image", for_image)
 
 
 def copied(first: Path, second: Path, to: Path) -> tuple[Path, Path]:

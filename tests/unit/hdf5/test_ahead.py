@@ -200,7 +200,7 @@ def test_a_run_is_the_same_as_one_by_one(
         calls.append(len(grown))
         return grown
 
-    monkeypatch.setattr("jfwriter.hdf5.data_file.write_ahead", counted)
+    monkeypatch.setattr("jfwriter.hdf5.file_images.write_ahead", counted)
     found = []
     for name, together in (("one", False), ("many", True)):
         run = make_run(file_prefix=name, files={"checksum": checksum}, images_per_file=10)

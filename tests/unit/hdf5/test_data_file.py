@@ -52,8 +52,8 @@ def published(tmp_path: Path, file: DataFile, n_rows: int, *, fill_gaps: bool = 
 
 def test_the_frame_of_a_data_file(make: MakeFile, tmp_path: Path) -> None:
     file = make()
-    file.write(0, {"default": packed(PIXELS)})
-    assert (file.n_written, file.end_row, list(file.image_ids())) == (1, 1, [4])
+    file.images.write(0, {"default": packed(PIXELS)})
+    assert (file.images.n_written, file.images.end_row, list(file.images.image_ids())) == (1, 1, [4])
     with published(tmp_path, file, 4) as written:
         assert written.filename.endswith("scan_data_000002.h5")
         assert written.attrs["file_name"] == b"sub/scan_data_000002.h5"
@@ -71,7 +71,7 @@ def test_the_frame_of_a_data_file(make: MakeFile, tmp_path: Path) -> None:
 
 def test_further_channels_stand_beside_the_first(make: MakeFile, tmp_path: Path) -> None:
     file = make(channels=("low", "high"))
-    file.write(2, {"high": packed(PIXELS + 1), "low": packed(PIXELS)})
+    file.images.write(2, {"high": packed(PIXELS + 1), "low": packed(PIXELS)})
     with published(tmp_path, file, 4) as written:
         np.testing.assert_array_equal(written["/entry/data/data"][2], PIXELS)
         np.testing.assert_array_equal(written["/entry/channels/high/data"][2], PIXELS + 1)
@@ -96,7 +96,7 @@ def test_an_abandoned_file_without_image_leaves_nothing(make: MakeFile, tmp_path
 def test_a_phantom_row_is_cut_before_closing(make: MakeFile, tmp_path: Path) -> None:
     """After "no space left" the extent counts the image that could not be written."""
     file = make()
-    file.write(0, {"default": packed(PIXELS)})
+    file.images.write(0, {"default": packed(PIXELS)})
     name = file.abandon(storage_works=False)
     assert name is not None
     with h5py.File(tmp_path / "sub" / name) as left:
