@@ -13,6 +13,7 @@ from jfwriter.analysis.quantity import Quantity, Unavailable
 from jfwriter.analysis.wishes import AZINT, BACKGROUND, ROI, SPOTS, STATISTICS, Wishes, wishes_of
 from jfwriter.compression import check_framing
 from jfwriter.errors import PayloadError
+from jfwriter.nexus.azint import profile_shape
 from jfwriter.payload import Payload
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.run import native
@@ -66,11 +67,13 @@ def prepare(plan: RunPlan, settings: Settings) -> Prepared:
 
 
 def completes_start(plan: RunPlan, wishes: Wishes) -> bool:
-    """Whether `prepare` may add to the start message: bins, limits, or regions without a map."""
-    names = wishes.names()
-    if ROI in names and not (plan.start.rois and _is_map(plan.start.roi_map, plan.shape)):
+    """Whether `prepare` may add to the start message: bins, the limit of spots, or regions without a map."""
+    start, names = plan.start, wishes.names()
+    if ROI in names and not (start.rois and _is_map(start.roi_map, plan.shape)):
         return True
-    return not names <= {STATISTICS, ROI, BACKGROUND}
+    if AZINT in names and profile_shape(start) is None:
+        return True
+    return SPOTS in names and start.max_spot_count != plan.max_spot_count
 
 
 def _is_map(payload: Payload | None, shape: tuple[int, int]) -> bool:

@@ -116,6 +116,10 @@ class PendingImage:
         self._image = image
         self._done = threading.Event()
 
+    @property
+    def is_done(self) -> bool:
+        return self._done.is_set()
+
     def image(self) -> ImageMessage:
         """The completed image, or as it came where that failed. Writer thread: waits."""
         self._done.wait()

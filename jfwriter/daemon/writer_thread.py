@@ -6,20 +6,20 @@ the event loop, and one call on them there stalls the chunk writes.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from jfwriter.analysis.figures import RunFigures
 from jfwriter.daemon.analysis_pool import Pending, PendingImage, PendingRun
 from jfwriter.daemon.budget import ByteBudget
 from jfwriter.daemon.jobs import GiveUpRun, Job, SkipImage, WriterOrder, without_images
 from jfwriter.daemon.run_in_work import MakeRunFiles, Progress, RunInWork
+from jfwriter.daemon.waiting_jobs import WaitingJobs, image_alone
 from jfwriter.daemon.writer_events import WriterDied, WriterEnded, WriterEvent
 from jfwriter.errors import StorageError
 from jfwriter.hdf5.batch import MAX_BYTES, MAX_IMAGES
@@ -49,12 +49,7 @@ class WriterThread:
         self._make_files = make_files
         self._on_events = on_events
         self._budget = budget
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._taking = threading.Lock()
-        """Held while the thread waits for a job: free means that it is at work."""
-        self._ahead: list[Job | None] = []
-        """At most one job, taken and found to be no image that can be stored with those before. Changed under
-        `_taking`."""
+        self._waiting = WaitingJobs()
         self._events: deque[WriterEvent] = deque()
         self._aborted = False
         self._run: RunInWork | None = None
@@ -66,15 +61,15 @@ class WriterThread:
 
     def put(self, job: Job) -> None:
         """Event loop only; the job's bytes are charged to the budget already."""
-        self._jobs.put(job)
+        self._waiting.put(job)
 
     def stop(self) -> None:
-        self._jobs.put(None)
+        self._waiting.put(None)
 
     def abort(self) -> None:
         """Write nothing more and leave the open files as they are."""
         self._aborted = True
-        self._jobs.put(None)
+        self._waiting.put(None)
 
     def give_up(self, text: str) -> tuple[WriterOrder, ...] | None:
         """Event loop only: the thread is stuck in a job, and what waits shall not be written any more.
@@ -82,21 +77,9 @@ class WriterThread:
         Returns the orders that waited; their images and bytes are let go. When the thread comes back, it
         reports their runs and the one in work as failed (reason "no_answer", `text`). None: it has come back.
         """
-        if not self._taking.acquire(blocking=False):
+        jobs = self._waiting.change(partial(without_images, text=text))
+        if jobs is None:
             return None
-        try:
-            waiting: list[Job | None] = [*self._ahead]
-            self._ahead.clear()
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    waiting.append(self._jobs.get_nowait())
-            jobs = [job for job in waiting if job is not None]
-            for job in without_images(jobs, text):
-                self._jobs.put(job)
-            if None in waiting:
-                self._jobs.put(None)
-        finally:
-            self._taking.release()
         self._budget.give_back(sum(job.charged_bytes for job in jobs))
         return tuple(order for job in jobs for order in job.orders)
 
@@ -135,13 +118,12 @@ class WriterThread:
 
     def _do_next(self) -> bool:
         """The next job. A method of its own, so that nothing keeps its frame while the thread waits."""
-        with self._taking:
-            job = self._ahead.pop() if self._ahead else self._jobs.get()
+        job = self._waiting.take()
         if job is None:
             return False
         self.progress.current = (job.arrived_at, time.monotonic())
         jobs = [job]
-        if _image_of(job) is not None and self._run is not None:
+        if image_alone(job) is not None and self._run is not None:
             if self._aborted:
                 self._run.give_up()
             self._run.write(self._images(jobs))
@@ -154,23 +136,17 @@ class WriterThread:
 
     def _images(self, jobs: list[Job]) -> Iterator[WriteImage]:
         """The image of the one job in `jobs`, and those that wait behind it, as far as they may be stored
-        together; their jobs are added to `jobs`. Whatever else comes waits in `_ahead`."""
-        job, n_bytes = jobs[0], 0
-        while (image := _image_of(job)) is not None:
+        together; their jobs are added to `jobs`."""
+        n_bytes = 0
+        while (image := image_alone(jobs[-1])) is not None:
             yield image
-            n_bytes += job.charged_bytes
+            n_bytes += jobs[-1].charged_bytes
             if len(jobs) == MAX_IMAGES or n_bytes >= MAX_BYTES or self._aborted:
                 return
-            with self._taking:
-                try:
-                    following = self._jobs.get_nowait()
-                except queue.Empty:
-                    return
-                if following is None or _image_of(following) is None:
-                    self._ahead.append(following)
-                    return
-            job = following
-            jobs.append(job)
+            following = self._waiting.take_image()
+            if following is None:
+                return
+            jobs.append(following)
 
     def _open(self, plan: RunPlan, analysis: Pending | None) -> None:
         pending = analysis if isinstance(analysis, PendingRun) else None
@@ -208,11 +184,3 @@ class WriterThread:
             self._run.write((order,))
         else:
             self._run.do(order)
-
-
-def _image_of(job: Job) -> WriteImage | None:
-    """The image of a job that is nothing else, and that nobody is at work on."""
-    if len(job.orders) != 1 or job.analysis is not None:
-        return None
-    order = job.orders[0]
-    return order if isinstance(order, WriteImage) else None

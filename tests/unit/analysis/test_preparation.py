@@ -18,6 +18,7 @@ from tests.support.payloads import broken, packed
 SHAPE = messages.HEIGHT, messages.WIDTH
 REGION = RoiBox("beam", 0, 1, 0, 1, bit_index=0)
 MAP = packed(np.ones(SHAPE, np.uint16))
+BINS = {"az_int_bin_number": 6, "az_int_phi_bin_count": 2, "az_int_q_bin_count": 3}
 BOX = [{"type": "box", "name": "mine", "min_x_pxl": 0, "max_x_pxl": 1, "min_y_pxl": 0, "max_y_pxl": 1}]
 
 
@@ -38,7 +39,11 @@ def plan_of(settings: Settings, **start: Any) -> RunPlan:
         ({}, {"rois": (REGION,), "roi_map": packed(np.full(SHAPE, 1 << 16, np.uint32))}, True),
         ({"image_statistics": "always"}, {}, False),
         ({"spots": "auto"}, {}, True),
+        ({"spots": "auto"}, {"max_spot_count": 30}, False),
+        ({"spots": "auto"}, {"max_spot_count": 1 << 20}, True),
         ({"azint": "auto"}, {}, True),
+        ({"azint": "auto"}, BINS, False),
+        ({"azint": "auto"}, {"az_int_phi_bin_count": 2}, True),
     ],
 )
 def test_who_waits(analysis: dict[str, Any], start: dict[str, Any], expected: bool) -> None:

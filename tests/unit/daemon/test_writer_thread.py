@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from jfwriter.analysis import Prepared, Wishes
+from jfwriter.analysis.wishes import AZINT, Wish
 from jfwriter.daemon.analysis_pool import PendingImage, PendingRun
 from jfwriter.daemon.budget import ByteBudget
 from jfwriter.daemon.jobs import Job, WriterOrder
@@ -196,23 +197,6 @@ def test_images_together_of_which_one_fails_the_run(thread: Thread) -> None:
     report = events[-1].report
     assert (report.outcome, report.n_written) == (Outcome.FAILED, 2)
     assert report.dropped == {"run_failed": 4}
-
-
-def test_what_was_taken_ahead_is_given_up_as_well(thread: Thread) -> None:
-    """The end of the run was taken from the queue to see whether it is an image."""
-    writer = thread.writer
-    stuck(thread)
-    thread.put(finish())
-    orders = writer._images([Job((write(0),), 10, 0.0)])
-    next(orders)
-    with pytest.raises(StopIteration):
-        next(orders)
-    assert len(writer._ahead) == 1
-    assert [type(order) for order in writer.give_up("no answer") or ()] == [FinishRun]
-    thread.disk.may_write.set()
-    *_, finished = thread.end()
-    assert isinstance(finished, RunFinished)
-    assert (finished.report.outcome, finished.report.failure) == (Outcome.FAILED, "no_answer")
 
 
 def test_an_image_that_cannot_be_stored_is_lost_alone(thread: Thread) -> None:
@@ -435,9 +419,30 @@ def test_what_is_in_work_can_be_seen(thread: Thread) -> None:
     assert progress.current is None
 
 
+def test_images_of_a_file_do_not_wait_for_one_that_is_analysed(thread: Thread) -> None:
+    """What closes the file does, and what comes behind that."""
+    stuck(thread)
+    run = PendingRun(plan(), Wishes(), Settings())
+    pending = [PendingImage(run, messages.image(number)) for number in (1, 2)]
+    for number, image in zip((1, 2), pending, strict=True):
+        thread.budget.charge(10)
+        thread.writer.put(Job((write(number),), 10, time.monotonic(), image))
+    thread.put(write(3))
+    thread.put(CloseFile(0))
+    thread.put(write(5))
+    thread.disk.may_write.set()
+    thread.wait_until(lambda: thread.disk.log == ["open scan1", "image 0", "image 3"])
+    pending[1].release()
+    thread.put(finish())
+    pending[0].release()
+    thread.end()
+    assert thread.disk.log[3:] == ["image 1", "image 2", "close 0", "image 5", "finish complete"]
+    assert thread.budget.used_bytes == 0
+
+
 def test_an_analysed_run_is_written_completed(thread: Thread) -> None:
     """The writer thread takes plan and images from the pool; what was not handed over, as it came."""
-    run = PendingRun(plan(), Wishes(), Settings())
+    run = PendingRun(plan(), Wishes((Wish(AZINT, always=True),)), Settings())
     completed = replace(plan().start, max_spot_count=99)
     run.prepare(lambda p, _: Prepared(replace(p, start=completed), None, Wishes()))
     thread.writer.put(Job((OpenRun(plan()),), 0, time.monotonic(), run))
@@ -447,12 +452,12 @@ def test_an_analysed_run_is_written_completed(thread: Thread) -> None:
     thread.put(finish())
     assert thread.disk.log == []
     run.release()
-    thread.wait_until(lambda: thread.disk.log == ["open scan1"])
+    thread.wait_until(lambda: thread.disk.log == ["open scan1", "image 1"])
     pending.release()
     (finished,) = thread.end()
     assert isinstance(finished, RunFinished)
     assert finished.report.plan.start.max_spot_count == 99
-    assert thread.disk.log[-3:] == ["image 0", "image 1", "finish complete"]
+    assert thread.disk.log[-2:] == ["image 0", "finish complete"]
     figures = thread.writer.progress.figures
     assert figures is not None
     assert figures.recent()["spots"] == 3
