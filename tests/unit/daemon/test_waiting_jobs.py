@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +109,15 @@ def test_images_that_are_stored_together_are_those_that_nobody_analyses():
     assert [waiting.take(), waiting.take()] == [other, late]
 
 
+def test_images_of_the_next_file_are_not_stored_with_those_that_pass():
+    waiting = WaitingJobs()
+    late, behind, next_file = job(0, ANALYSED), job(1, PLAIN), job(2, PLAIN, file_index=1)
+    for one in (late, behind, next_file):
+        waiting.put(one)
+    assert [waiting.take(), waiting.take_image()] == [behind, None]
+    assert [waiting.take(), waiting.take()] == [late, next_file]
+
+
 def test_what_waits_is_changed_in_the_order_in_which_it_would_have_been_done():
     waiting = WaitingJobs()
     late, behind, third = job(0, ANALYSED), job(1, PLAIN), job(2, CLOSING)
@@ -125,8 +135,9 @@ def test_nothing_is_changed_while_the_writer_thread_waits():
     waiting, taken = WaitingJobs(), []
     thread = threading.Thread(target=lambda: taken.append(waiting.take()))
     thread.start()
+    deadline = time.monotonic() + 20
     while waiting.change(list) is not None:  # it may not have come to that yet
-        pass
+        assert time.monotonic() < deadline
     one = job(0, PLAIN)
     waiting.put(one)
     thread.join(20)
