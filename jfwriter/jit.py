@@ -14,6 +14,7 @@ from numba.np.arrayobj import make_array
 from jfwriter.jit_cache import cached_in, directory_for
 
 F = TypeVar("F", bound=Callable[..., object])
+R = TypeVar("R")
 
 
 def _compiled(function: F, signatures: tuple[str, ...], *, keeps_gil: bool, cache: bool) -> F:
@@ -32,20 +33,47 @@ def kernel(*signatures: str, keeps_gil: bool = False) -> Callable[[F], F]:
     """
 
     def compile_(function: F) -> F:
-        directory = directory_for(function)
-        if directory is None:
-            return _compiled(function, signatures, keeps_gil=keeps_gil, cache=False)
-        try:
-            with cached_in(directory):
-                return _compiled(function, signatures, keeps_gil=keeps_gil, cache=True)
-        except OSError:
-            pass
-        except RuntimeError as error:
-            if "cannot cache" not in str(error):
-                raise
-        return _compiled(function, signatures, keeps_gil=keeps_gil, cache=False)
+        def njit(*, cache: bool) -> F:
+            return _compiled(function, signatures, keeps_gil=keeps_gil, cache=cache)
+
+        return _cached_if_possible(function, njit)
 
     return compile_
+
+
+def callback(signature: str) -> Callable[[F], int]:
+    """Compile a function that C code calls, with or without the GIL: its address. It must not raise.
+
+    Cached as kernels are. The code stays for as long as the process does.
+    """
+
+    def compile_(function: F) -> int:
+        def cfunc(*, cache: bool) -> Any:
+            return numba.cfunc(signature, cache=cache)(function)
+
+        compiled = _cached_if_possible(function, cfunc)
+        _callbacks.append(compiled)
+        return int(compiled.address)
+
+    return compile_
+
+
+_callbacks: list[Any] = []
+
+
+def _cached_if_possible(function: Callable[..., object], compile_: Callable[..., R]) -> R:
+    directory = directory_for(function)
+    if directory is None:
+        return compile_(cache=False)
+    try:
+        with cached_in(directory):
+            return compile_(cache=True)
+    except OSError:
+        pass
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+    return compile_(cache=False)
 
 
 def helper(function: F) -> F:

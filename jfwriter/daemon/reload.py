@@ -16,8 +16,9 @@ from jfwriter.settings import Settings, parse
 NEXT_RUN = frozenset({
     "files.default_format", "files.default_prefix", "files.default_images_per_file",
     "files.default_max_spot_count", "files.max_lattices_extra", "files.fill_gaps", "files.sync",
-    "files.compress_raw_images", "files.n_writers", "files.checksum", "files.manifest", "files.preflight",
-    "files.second_root_dir", "files.group", "files.file_mode", "journal.enabled", "journal.sync_interval_s",
+    "files.direct_io", "files.compress_raw_images", "files.n_writers", "files.checksum", "files.manifest",
+    "files.preflight", "files.second_root_dir", "files.group", "files.file_mode",
+    "journal.enabled", "journal.sync_interval_s",
 })  # fmt: skip
 AT_ONCE = frozenset({"http.token_file", "http.token_for_reading", "http.allowed_hosts", "curve.allowed_keys"})
 """Whom to let in: nothing of a run."""

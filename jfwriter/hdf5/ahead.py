@@ -1,4 +1,4 @@
-"""The pixels of several images into an open file at once. Writer thread only.
+"""The pixels of one or several images into an open file at once. Writer thread only.
 
 Only what needs no decision: images that follow one another behind the last one of the file, and that are
 stored as they came.
@@ -6,43 +6,66 @@ stored as they came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+import contextlib
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
-import h5py
+import numpy as np
 
-from jfwriter.hdf5.chunk_calls import Chunk, write_chunks
-from jfwriter.hdf5.image_dataset import Grown, ImageDataset
+from jfwriter.hdf5.chunk_calls import Chunk, store_chunks
+from jfwriter.hdf5.image_dataset import ImageDataset
+from jfwriter.hdf5.pixel_layout import MAX_CHUNKS
+from jfwriter.hdf5.pixel_space import PixelSpace
 from jfwriter.session.orders import WriteImage
+
+Place = tuple[int, int]
+"""Offset of a chunk in its file, and its size, in bytes."""
 
 
 def write_ahead(
-    file: h5py.File, images: Mapping[str, ImageDataset], orders: Sequence[WriteImage]
-) -> list[tuple[Grown, ...]]:
-    """`images`: the datasets of the file by channel.
+    space: PixelSpace, images: Mapping[str, ImageDataset], orders: Sequence[WriteImage]
+) -> Generator[list[tuple[Place, ...]]]:
+    """`images`: the datasets of the file by channel; `space`: of that file.
 
-    Returns how the file grew by the chunks of each image, of the first of `orders` that are in it by now with
-    all their channels; what could not be written is left to those who write it next. Raises StorageError if a
-    dataset cannot be used further: then none is in it.
+    Yields where the chunks of each image lie, of the first of `orders`, some images at a time, when they are
+    in the file with all their channels; what could not be written is left to those who write it next.
+    Raises StorageError if a dataset cannot be used further: then what was not yielded is not in it. Close the
+    iterator.
     """
-    chosen = list(_following(images, orders))
-    if len(chosen) < 2:
-        return []
-    datasets = list(images.values())
-    numbers = [dataset.make_room(chosen[-1].row) for dataset in datasets]
-    payloads = [[order.image.channels[name].data for name in images] for order in chosen]
-    chunks = [
-        Chunk(number, order.row, data)
-        for order, channels in zip(chosen, payloads, strict=True)
-        for number, data in zip(numbers, channels, strict=True)
+    chosen = list(_following(images, orders))[: MAX_CHUNKS // max(len(images), 1)]
+    if not chosen:
+        return
+    numbers = [dataset.make_room(chosen[-1].row) for dataset in images.values()]
+    pixels = [
+        [np.frombuffer(order.image.channels[name].data, np.uint8) for name in images] for order in chosen
     ]
-    grown = list(pairwise(write_chunks(file, chunks)))
-    if len(grown) < len(chunks):
-        datasets[len(grown) % len(datasets)].look_again()
-    whole = list(zip(*[iter(grown)] * len(datasets), strict=False))
-    for order, channels, _ in zip(chosen, payloads, whole, strict=False):
-        for dataset, data in zip(datasets, channels, strict=True):
-            dataset.was_written(order.row, data)
+    first = 0
+    with contextlib.closing(space.put(pixels)) as parts:
+        for places in parts:
+            stop = first + len(places) // len(images)
+            chunks = [
+                Chunk(number, order.row, data)
+                for order, channels in zip(chosen[first:stop], pixels[first:stop], strict=True)
+                for number, data in zip(numbers, channels, strict=True)
+            ]
+            whole = _store(space, images, chunks, places)
+            yield whole
+            first += len(whole)
+            if first < stop:
+                return
+
+
+def _store(
+    space: PixelSpace, images: Mapping[str, ImageDataset], chunks: Sequence[Chunk], places: Sequence[int]
+) -> list[tuple[Place, ...]]:
+    found = store_chunks(space.driver, chunks, places)
+    if len(found) < len(chunks):
+        list(images.values())[len(found) % len(images)].look_again()
+    stored = zip(chunks, found, strict=False)
+    whole = []
+    for channels in zip(*[stored] * len(images), strict=False):
+        for dataset, (chunk, _) in zip(images.values(), channels, strict=True):
+            dataset.was_written(chunk.row, chunk.data.data)
+        whole.append(tuple((place, chunk.data.size) for chunk, place in channels))
     return whole
 
 

@@ -6,8 +6,9 @@ a while. So it runs once for many images and not after each. Pure: what is done 
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from jfwriter.errors import PayloadError, StorageError
 from jfwriter.session.orders import WriteImage
@@ -23,51 +24,42 @@ Stored = int | PayloadError
 
 def write_batch(
     orders: Iterable[WriteImage],
-    ahead: Callable[[Sequence[WriteImage]], Sequence[int]],
+    ahead: Callable[[Sequence[WriteImage]], Generator[int]],
     store: Callable[[WriteImage], int],
     keep: Callable[[WriteImage], None],
     go_on: Callable[[StorageError, Sequence[WriteImage]], None],
 ) -> Iterator[tuple[WriteImage, Stored]]:
     """Yields each order with what came of it. All are asked for at once.
 
-    `ahead` may store any number of the first ones together, and returns their bytes; `store` stores the next
-    one, raises PayloadError for one that cannot be stored; `keep` what goes beside them. After a StorageError
-    of any, `go_on` gets it with the orders that nothing has come of: it raises if the run cannot go on,
-    otherwise they are stored anew, all of them.
+    `ahead` may store any number of the first ones together, and yields the bytes of each that is stored;
+    `store` stores the next one, raises PayloadError for one that cannot be stored; `keep` what goes beside
+    them. After a StorageError of any, `go_on` gets it with the orders that nothing has come of: it raises if
+    the run cannot go on, otherwise they are stored anew, all of them.
     """
     waiting = deque(orders)
-    while True:
-        stored: deque[tuple[WriteImage, int]] = deque()
+    while waiting:
         failure = None
         try:
             while waiting:
-                for n_bytes in ahead(waiting) if len(waiting) > 1 else ():
-                    stored.append((waiting.popleft(), n_bytes))
+                with contextlib.closing(ahead(tuple(waiting))) as stored:
+                    for n_bytes in stored:
+                        keep(waiting[0])
+                        yield waiting.popleft(), n_bytes
                 if waiting:
-                    order, came = _store_next(waiting, store)
-                    if isinstance(came, PayloadError):
-                        yield order, came
-                    else:
-                        stored.append((order, came))
+                    yield _store_next(waiting, store, keep)
         except StorageError as error:
             failure = StorageError(error.reason, str(error))  # without its traceback
-        # What is in the file by now is kept, whatever happened to the next one.
-        try:
-            while stored:
-                keep(stored[0][0])
-                yield stored.popleft()
-        except StorageError as error:
-            failure = StorageError(error.reason, str(error))
-        if failure is None:
-            return
-        waiting.extendleft(left for left, _ in reversed(stored))
-        go_on(failure, tuple(waiting))
+        if failure is not None:
+            go_on(failure, tuple(waiting))
 
 
-def _store_next(waiting: deque[WriteImage], store: Callable[[WriteImage], int]) -> tuple[WriteImage, Stored]:
+def _store_next(
+    waiting: deque[WriteImage], store: Callable[[WriteImage], int], keep: Callable[[WriteImage], None]
+) -> tuple[WriteImage, Stored]:
     """The first of `waiting`, which then waits no more. Raises StorageError, and leaves it."""
     try:
         came: Stored = store(waiting[0])
+        keep(waiting[0])
     except PayloadError as error:
         came = error
     return waiting.popleft(), came

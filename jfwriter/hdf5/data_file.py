@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
+from h5py._objects import phil
 
 from jfwriter.errors import StorageError
 from jfwriter.hdf5.checksums import checksum_path, write_checksums
+from jfwriter.hdf5.direct_io import DirectIO
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_faults
+from jfwriter.hdf5.file_driver import driver
 from jfwriter.hdf5.file_facts import ChannelFacts, DatasetFacts, FileFacts
 from jfwriter.hdf5.file_images import FileImages
 from jfwriter.hdf5.file_versions import DATA_FILE, SINGLE_FILE
@@ -25,6 +28,7 @@ from jfwriter.hdf5.journaling import open_journal
 from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.original_numbers import OriginalNumbers
 from jfwriter.hdf5.per_image_links import PER_IMAGE_GROUPS
+from jfwriter.hdf5.pixel_space import PixelSpace
 from jfwriter.hdf5.plugin import StoredDataset
 from jfwriter.hdf5.plugin_set import PluginSet, Rows
 from jfwriter.hdf5.publish import PendingFile
@@ -52,6 +56,8 @@ class FileParts:
     journal: Journal | None = None
     original_numbers: OriginalNumbers = field(default_factory=OriginalNumbers)
     """Of the images that were written."""
+    direct_io: DirectIO | None = None
+    """None: pixels go through the page cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ class DataFile:
         self._pending = PendingFile(parts.directory, self.name)
         self._journal = open_journal(parts.journal, file_index, self._pending, formats, for_images=for_images)
         try:
-            self._file = _create(self._pending.path, plan, self.name)
+            self._file, space = _create(self._pending.path, plan, self.name, parts.direct_io)
         except BaseException:
             self._discard(parts.journal)  # HDF5 may have failed after it had made the file
             raise
@@ -97,6 +103,7 @@ class DataFile:
             self._file,
             self.name,
             self._first_image,
+            space,
             writes_early=plan.sync or self._journal is not None,
         )
         self._filled: FilledRows | None = None
@@ -254,10 +261,16 @@ class DataFile:
         self._is_closed = True
 
 
-def _create(path: str, plan: RunPlan, name: str) -> h5py.File:
+def _create(
+    path: str, plan: RunPlan, name: str, direct_io: DirectIO | None
+) -> tuple[h5py.File, PixelSpace | None]:
+    """The file, and its end where this HDF5 lets it be written."""
     libver = SINGLE_FILE if plan.is_integrated else DATA_FILE
-    with storage_faults(f"cannot create {name}"):
-        return new_file(path, libver)
+    own = driver()
+    # No other thread makes a file before the driver has told which one it has made.
+    with storage_faults(f"cannot create {name}"), phil:
+        file = new_file(path, libver, own)
+        return file, None if own is None else PixelSpace(file, name, own, own.made(), direct_io)
 
 
 def _frame(file: h5py.File, plan: RunPlan, name: str) -> h5py.Group:

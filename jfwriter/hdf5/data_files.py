@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
@@ -133,16 +133,15 @@ class DataFiles:
         self._open[order.file_index] = file
         return file
 
-    def write_ahead(self, orders: Iterable[WriteImage]) -> list[int]:
-        """Store the first of `orders` together, if they need no decision, and enter them; the bytes of each.
-        Raises StorageError."""
-        coming = iter(orders)
-        first = next(coming)
+    def write_ahead(self, orders: Sequence[WriteImage]) -> Generator[int]:
+        """Store the first of `orders` together, if they need no decision, and enter them; yields the bytes of
+        each. Raises StorageError. Close the generator."""
+        first = orders[0]
         file = self._open.get(first.file_index)
-        if file is None:
-            return []
-        same = itertools.takewhile(lambda order: order.file_index == first.file_index, coming)
-        return file.images.write_ahead([first, *same])
+        if file is not None:
+            same = itertools.takewhile(lambda order: order.file_index == first.file_index, orders)
+            with contextlib.closing(file.images.write_ahead(list(same))) as sizes:
+                yield from sizes
 
     def compare(self, order: CompareImage) -> Likeness:
         """An image that came again, with the one of an open file. Raises nothing."""

@@ -8,28 +8,33 @@ the dataset takes. So HDF5's functions are called by a kernel (`H5Dcreate2`, `H5
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 from h5py._objects import phil
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
 from jfwriter.hdf5.hdf5_file import library
+from jfwriter.hdf5.native import (
+    address_of,
+    code_of,
+    identifier_of_1,
+    identifier_of_3,
+    identifier_of_6,
+    identifier_of_7,
+    status_of_1,
+    status_of_3,
+    status_of_6,
+)
 from jfwriter.jit import kernel
 from jfwriter.nexus import fields
 
 MAX_DIMENSIONS = 32
 """As many as a dataset of HDF5 may have."""
-
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
 
 
 class NewDataset(NamedTuple):
@@ -59,7 +64,7 @@ def make_datasets(new: Sequence[NewDataset]) -> tuple[int, int]:
         for key, value in item.attributes:
             parts = fields.attribute_parts(value)
             kept.append(parts)
-            attributes.append((names.add(key), *(part.id for part in parts[:3]), _address_of(parts.data)))
+            attributes.append((names.add(key), *(part.id for part in parts[:3]), address_of(parts.data)))
         space, links = fields.space(item.shape), fields.links(item.name)
         memory_type = item.type_id if item.data is None else fields.memory_type(item.data.dtype)
         kept += (space, memory_type)
@@ -71,14 +76,14 @@ def make_datasets(new: Sequence[NewDataset]) -> tuple[int, int]:
             0 if links is None else links.id,
             item.creation.id,
             memory_type.id,
-            _address_of(item.data) if item.data is not None and item.data.size else 0,
+            address_of(item.data) if item.data is not None and item.data.size else 0,
             first,
             len(attributes),
         )
     table = np.array(attributes, np.int64).reshape(-1, 5)
     text = names.text()
-    datasets[:, 1] += _address_of(text)
-    table[:, 0] += _address_of(text)
+    datasets[:, 1] += address_of(text)
+    table[:, 0] += address_of(text)
     begun = np.zeros(1, np.int64)
     with phil:
         n_made = _make(_codes(), datasets, table, begun)
@@ -112,7 +117,7 @@ def numbers_of_rows(file: h5py.File, paths: Sequence[str]) -> list[int]:
     extent = np.zeros(MAX_DIMENSIONS, np.int64)
     found = np.full(len(paths), -1, np.int64)
     with phil:
-        _measure(_codes(), file.id.id, places + _address_of(text), extent, found)
+        _measure(_codes(), file.id.id, places + address_of(text), extent, found)
     return [int(n_rows) for n_rows in found]
 
 
@@ -132,11 +137,6 @@ class _Names:
         return np.frombuffer(self._bytes, np.uint8)
 
 
-def _address_of(array: npt.NDArray[Any]) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
-
-
 @functools.cache
 def _codes() -> npt.NDArray[np.int64]:
     """Addresses of the functions, in the order in which the kernels count them."""
@@ -153,31 +153,7 @@ def _codes() -> npt.NDArray[np.int64]:
         hdf5.H5Sget_simple_extent_dims,
         hdf5.H5Sclose,
     )
-    return np.array([ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions], np.int64)
-
-
-def _caller(n_arguments: int, result: ir.IntType) -> Any:
-    """call(code, arguments) -> int64: of the function at `code`; its arguments: identifiers and addresses."""
-
-    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, given: Any) -> Any:
-        kind = ir.FunctionType(result, [_I64] * n_arguments)
-        call = builder.inttoptr(given[0], kind.as_pointer())
-        found = builder.call(call, [builder.extract_value(given[1], i) for i in range(n_arguments)])
-        return found if result is _I64 else builder.sext(found, _I64)
-
-    def signature(_typing: Any, _code: Any, arguments: Any) -> Any:
-        return types.int64(types.int64, arguments), generate
-
-    return intrinsic(signature)
-
-
-_identifier_of_7 = _caller(7, _I64)
-_identifier_of_6 = _caller(6, _I64)
-_identifier_of_3 = _caller(3, _I64)
-_identifier_of_1 = _caller(1, _I64)
-_status_of_6 = _caller(6, _I32)
-_status_of_3 = _caller(3, _I32)
-_status_of_1 = _caller(1, _I32)
+    return np.array([code_of(function) for function in functions], np.int64)
 
 
 @kernel("int64(int64[::1], int64[:, ::1], int64[:, ::1], int64[::1])")
@@ -190,22 +166,22 @@ def _make(
     """Datasets made. datasets: [d, 10], attributes: [a, 5]; begun: [1], receives the open one that failed."""
     for n_made in range(len(datasets)):
         d = datasets[n_made]
-        dataset = _identifier_of_7(codes[0], (d[0], d[1], d[2], d[3], d[4], d[5], 0))
+        dataset = identifier_of_7(codes[0], (d[0], d[1], d[2], d[3], d[4], d[5], 0))
         if dataset < 0:
             return n_made
         begun[0] = dataset
-        if d[7] != 0 and _status_of_6(codes[1], (dataset, d[6], 0, 0, 0, d[7])) < 0:
+        if d[7] != 0 and status_of_6(codes[1], (dataset, d[6], 0, 0, 0, d[7])) < 0:
             return n_made
         for i in range(d[8], d[9]):
             a = attributes[i]
-            attribute = _identifier_of_6(codes[3], (dataset, a[0], a[1], a[2], 0, 0))
+            attribute = identifier_of_6(codes[3], (dataset, a[0], a[1], a[2], 0, 0))
             if attribute < 0:
                 return n_made
-            is_written = _status_of_3(codes[4], (attribute, a[3], a[4])) >= 0
-            if _status_of_1(codes[5], (attribute,)) < 0 or not is_written:
+            is_written = status_of_3(codes[4], (attribute, a[3], a[4])) >= 0
+            if status_of_1(codes[5], (attribute,)) < 0 or not is_written:
                 return n_made
         # As h5py: what a dataset fails with while it is let go, closing the file tells again.
-        _status_of_1(codes[2], (dataset,))
+        status_of_1(codes[2], (dataset,))
         begun[0] = 0
     return len(datasets)
 
@@ -220,12 +196,12 @@ def _measure(
 ) -> None:
     """names: [d], addresses; extent: [MAX_DIMENSIONS], is used for each; found: [d], receives rows."""
     for i in range(len(names)):
-        dataset = _identifier_of_3(codes[6], (file, names[i], 0))
+        dataset = identifier_of_3(codes[6], (file, names[i], 0))
         if dataset < 0:
             continue
-        space = _identifier_of_1(codes[7], (dataset,))
+        space = identifier_of_1(codes[7], (dataset,))
         if space >= 0:
-            if _status_of_3(codes[8], (space, extent.ctypes.data, 0)) > 0:
+            if status_of_3(codes[8], (space, extent.ctypes.data, 0)) > 0:
                 found[i] = extent[0]
-            _status_of_1(codes[9], (space,))
-        _status_of_1(codes[2], (dataset,))
+            status_of_1(codes[9], (space,))
+        status_of_1(codes[2], (dataset,))

@@ -6,7 +6,7 @@ Writer thread only.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 
 import h5py
 import numpy as np
@@ -17,6 +17,7 @@ from jfwriter.hdf5.ahead import write_ahead
 from jfwriter.hdf5.checksums import RowChecksums, most_unlike
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat, Scratch, fill_chunk
 from jfwriter.hdf5.journaling import ImageJournal
+from jfwriter.hdf5.pixel_space import PixelSpace
 from jfwriter.hdf5.writeback import Writeback
 from jfwriter.nexus import fields
 from jfwriter.payload import Payload
@@ -30,13 +31,16 @@ class FileImages:
     cannot be extended or written.
     """
 
-    def __init__(self, file: h5py.File, name: str, first_image: int, *, writes_early: bool) -> None:
-        """`writes_early`: what is written is on its way to the disk before somebody syncs it."""
+    def __init__(
+        self, file: h5py.File, name: str, first_image: int, space: PixelSpace | None, *, writes_early: bool
+    ) -> None:
+        """`space`: of the file, None if HDF5 has its own driver for it. `writes_early`: what is written is on
+        its way to the disk before somebody syncs it."""
         self.by_channel: dict[str, ImageDataset] = {}
         """In storage order: the first is the main one."""
         self.n_bytes = 0
         """Payload bytes stored so far."""
-        self._file = file
+        self._space = space
         self._name = name
         self._first_image = first_image
         self._writeback = Writeback(file) if writes_early else None
@@ -54,11 +58,11 @@ class FileImages:
                 image_format,
                 scratch=scratch,
                 checksums=RowChecksums() if checksums else None,
+                driver=None if self._space is None else self._space.driver,
             )
 
     def follow(self, journal: ImageJournal) -> None:
         """From now on each image is entered there."""
-        journal.follow(self._file)
         self._journal = journal
 
     @property
@@ -105,17 +109,21 @@ class FileImages:
         self._wrote(n_bytes)
         return n_bytes
 
-    def write_ahead(self, orders: Sequence[WriteImage]) -> list[int]:
-        """Store the first of `orders`, if that needs no decision, and enter them; the bytes of each."""
-        grown = write_ahead(self._file, self.by_channel, orders)
-        if self._journal is not None and grown:
-            self._journal.enter_ahead(orders, self.by_channel, grown)
-        sizes = [
-            sum(order.image.channels[name].data.nbytes for name in self.by_channel)
-            for order, _ in zip(orders, grown, strict=False)
-        ]
-        self._wrote(sum(sizes))
-        return sizes
+    def write_ahead(self, orders: Sequence[WriteImage]) -> Generator[int]:
+        """Store the first of `orders`, if that needs no decision, and enter them; yields the bytes of each.
+        Close the iterator."""
+        if self._space is None:
+            return
+        n_stored = 0
+        with contextlib.closing(write_ahead(self._space, self.by_channel, orders)) as stored:
+            for places in stored:
+                of_these = orders[n_stored : n_stored + len(places)]
+                n_stored += len(places)
+                if self._journal is not None:
+                    self._journal.enter_ahead(of_these, self.by_channel, places)
+                sizes = [sum(n_bytes for _, n_bytes in chunks) for chunks in places]
+                self._wrote(sum(sizes))
+                yield from sizes
 
     def compare(self, row: int, channels: Mapping[str, Payload]) -> Likeness:
         """Of `channels`, whose framing is not checked, with the image at `row`. Raises nothing."""
@@ -174,6 +182,8 @@ class FileImages:
         """Let go of the HDF5 handles."""
         for images in self.by_channel.values():
             images.close()
+        if self._space is not None:
+            self._space.close()
 
     def paths(self) -> list[str]:
         """Of the datasets."""

@@ -14,6 +14,7 @@ from functools import lru_cache
 import h5py
 import numpy as np
 import numpy.typing as npt
+from h5py._objects import phil
 
 from jfwriter.compression import check_framing, decompress
 from jfwriter.compression.checksum import crc32
@@ -22,6 +23,7 @@ from jfwriter.compression.pipeline import encode
 from jfwriter.errors import PayloadError
 from jfwriter.hdf5.checksums import RowChecksums
 from jfwriter.hdf5.faults import STORAGE_FAULTS, storage_error, storage_faults
+from jfwriter.hdf5.file_driver import NOWHERE, Driver
 from jfwriter.nexus import fields
 from jfwriter.nexus.pixel_types import fill_value
 from jfwriter.payload import Codec, Payload
@@ -42,11 +44,8 @@ LAST_IMAGE_NR = (1 << 31) - 1
 """Largest value of the 32-bit attributes `image_nr_low` and `image_nr_high`."""
 
 
-Grown = tuple[int, int]
-"""Sizes of the file in bytes, before a chunk was written and after."""
-
-StoredAs = Callable[[memoryview | bytes], None]
-"""Is called with a chunk that is in the file."""
+StoredAs = Callable[[int, int], None]
+"""Is called with the place of a chunk that is in the file, -1 if it is not known, and its size in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,11 @@ class ImageDataset:
         *,
         scratch: Scratch | None = None,
         checksums: RowChecksums | None = None,
+        driver: Driver | None = None,
     ) -> None:
-        """`checksums`, if given, gets that of every chunk that is stored."""
+        """`checksums`, if given, gets that of every chunk that is stored. `driver`: of the file, if it is not
+        HDF5's own."""
+        self._driver = driver
         self.format = image_format
         self.checksums = checksums
         self.n_written = 0
@@ -133,18 +135,14 @@ class ImageDataset:
     def write(self, row: int, payload: Payload, stored: StoredAs | None = None) -> int:
         """Store an image, whose framing was checked, at `row`; returns the bytes stored.
 
-        `stored` is called with the chunk that is then in the file.
+        `stored` is called when the chunk is in the file.
 
         The bytes go to the file as they are, without a copy, unless codec or byte order are not the
         dataset's: then they are packed anew. Raises PayloadError (image skipped) if shape or pixel type are
         not the dataset's or the image cannot be unpacked, StorageError if the file cannot take it.
         """
         data = self._as_stored(payload)
-        self.make_room(row)
-        self._write_chunk(row, data)
-        if stored is not None:
-            stored(data)
-        self._enter(row)
+        self._store(row, data, stored)
         return len(data)
 
     def takes(self, payload: Payload) -> bool:
@@ -182,10 +180,13 @@ class ImageDataset:
 
         Raises StorageError.
         """
+        self._store(row, chunk, stored)
+
+    def _store(self, row: int, data: memoryview | bytes, stored: StoredAs | None) -> None:
         self.make_room(row)
-        self._write_chunk(row, chunk)
+        place = self._write_chunk(row, data)
         if stored is not None:
-            stored(chunk)
+            stored(place, len(data))
         self._enter(row)
 
     def _enter(self, row: int) -> None:
@@ -254,16 +255,25 @@ class ImageDataset:
             raise PayloadError("wrong_dtype", text)
 
     def _write_chunk(self, row: int, data: memoryview | bytes) -> int:
+        """Its place in the file; -1 if it is not known."""
         failure = None
+        place = NOWHERE
         try:
-            self._id.write_direct_chunk((row, 0, 0), data, 0)
+            with phil:
+                if self._driver is not None:
+                    self._driver.watch(np.frombuffer(data, np.uint8))
+                try:
+                    self._id.write_direct_chunk((row, 0, 0), data, 0)
+                finally:
+                    if self._driver is not None:
+                        place = self._driver.found()
         except STORAGE_FAULTS as error:
             failure = storage_error(error, f"cannot write row {row} of {self._label}")
         if failure is not None:
             self._reopen()
             raise failure
         self._note_checksum(row, data)
-        return len(data)
+        return place
 
     def _note_checksum(self, row: int, data: memoryview | bytes) -> None:
         if self.checksums is not None:
@@ -308,7 +318,10 @@ class ImageDataset:
         if self.n_written == self._n_rows:
             return 0
         chunk = fill_chunk(self.format)
-        return sum(self._write_chunk(row, chunk) for row in self._gaps())
+        n_gaps = 0
+        for n_gaps, row in enumerate(self._gaps(), 1):  # noqa: B007 counts
+            self._write_chunk(row, chunk)
+        return n_gaps * len(chunk)
 
     def _gaps(self) -> Iterator[int]:
         for start in range(0, self._n_rows, BLOCK_ROWS):

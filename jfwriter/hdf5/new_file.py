@@ -13,6 +13,7 @@ from typing import Final
 import h5py
 
 from jfwriter.hdf5 import hdf5_file
+from jfwriter.hdf5.file_driver import Driver
 from jfwriter.hdf5.file_versions import Libver
 
 _BOUNDS: Final = {
@@ -22,8 +23,8 @@ _BOUNDS: Final = {
 }
 
 
-def new_file(path: str, libver: Libver) -> h5py.File:
-    """Create `path`, never a file that is there already. Raises OSError.
+def new_file(path: str, libver: Libver, driver: Driver | None = None) -> h5py.File:
+    """Create `path`, never a file that is there already. Raises OSError. `driver`: None is HDF5's own.
 
     Locks, where the file system has them, keep other HDF5 programs from writing into it. Nothing in the file
     carries the time of its making.
@@ -35,6 +36,8 @@ def new_file(path: str, libver: Libver) -> h5py.File:
     access.set_sieve_buf_size(0)
     n_elements, n_slots, _, preemption = access.get_cache()
     access.set_cache(n_elements, n_slots, 0, preemption)
+    if driver is not None:
+        driver.use(access)
     creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
     creation.set_obj_track_times(False)
     return hdf5_file.create(path, creation, access)

@@ -132,6 +132,7 @@ class RunWriter:
             Scratch(),
             self._journals.current,
             self._master.original_numbers,
+            self._storage.direct_io if self._storage is not None and self._plan.direct_io else None,
         )
         raw_codec = Codec(self._settings.files.compress_raw_images)
         return DataFiles(parts, raw_codec, self._file_listener())

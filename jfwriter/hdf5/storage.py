@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 
 from jfwriter.errors import FailRun, RunRefused, StorageUnavailable
+from jfwriter.hdf5.direct_io import DirectIO
 from jfwriter.hdf5.files_root import FilesRoot
 from jfwriter.hdf5.ownership import Ownership
 from jfwriter.hdf5.preflight import Compression, Room, expected_bytes, shortages
@@ -31,6 +32,7 @@ class Storage:
         self.first = first or FilesRoot(settings.root_dir, settings.root_guard)
         self.ownership = Ownership.of(settings)
         self.compression = Compression()
+        self.direct_io = DirectIO()
         self._settings = settings
         self._notices: tuple[int, tuple[str, ...]] = (0, ())
         """Number of the run that they are about, and they."""

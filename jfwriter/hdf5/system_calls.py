@@ -44,6 +44,17 @@ def begin_writeback(descriptor: int) -> None:
         call(descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)
 
 
+def system_call(number: int, *arguments: int) -> int:
+    """A call that the C library has no function for. Raises OSError."""
+    call = _library().syscall
+    call.restype = ctypes.c_long
+    result: int = call(ctypes.c_long(number), *(ctypes.c_long(argument) for argument in arguments))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
 @functools.cache
 def _function(name: str, *arguments: Any) -> Any:
     """A function of the C library that returns an int; None where it is older than the call."""

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from jfwriter.journal.output import Output
 from jfwriter.journal.records import Kind, Parts
@@ -15,8 +15,6 @@ from jfwriter.journal.sync_count import SyncCount
 
 SUFFIX = ".journal"
 """Follows the temporary name of the data file."""
-
-_COMPARED_BYTES = 64
 
 
 class FileJournal:
@@ -70,21 +68,6 @@ class FileJournal:
     def problem(self) -> str:
         """Why images are not entered any more; empty while they are."""
         return self._output.problem
-
-    def place_of(self, data: bytes | memoryview) -> int:
-        """Where the chunk `data` lies that HDF5 has just written; -1 if it cannot be told.
-
-        HDF5 puts a chunk at the end of the file, at most with some metadata before it; asking it for the
-        place takes a walk over all chunks. Raises OSError.
-        """
-        place = os.fstat(self._data).st_size - len(data)
-        return place if place >= 0 and self._is_at(place, data) else -1
-
-    def place_among(self, data: bytes | memoryview, places: Iterable[int]) -> int:
-        """The one of `places` where the chunk `data` lies; -1 if it may be several, or is none. Raises
-        OSError."""
-        found = {place for place in places if place >= 0 and self._is_at(place, data)}
-        return found.pop() if len(found) == 1 else -1
 
     def enter(self, images: Sequence[Parts]) -> None:
         """Images are in the data file; the bodies of their records. Look at `failure` before."""
@@ -176,14 +159,6 @@ class FileJournal:
                 n_new = max(n_there - self._n_known - self._n_counted, 0)
                 self._n_counted += n_new
                 self._count.add(n_new)
-
-    def _is_at(self, place: int, data: bytes | memoryview) -> bool:
-        n_bytes = min(_COMPARED_BYTES, len(data))
-        last = len(data) - n_bytes
-        return (
-            os.pread(self._data, n_bytes, place) == data[:n_bytes]
-            and os.pread(self._data, n_bytes, place + last) == data[last:]
-        )
 
     def _let_go(self) -> None:
         """Close what is open, unless a sync is in progress: then it does so at its end."""

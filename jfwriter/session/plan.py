@@ -71,6 +71,8 @@ class RunPlan:
     """Store the CRC-32 of each chunk."""
     manifest: bool = False
     """Write a manifest beside the files when the run is over."""
+    direct_io: bool = False
+    """Write images past the page cache."""
     n_writers: int = 0
     """Writers that share the run; 0: not known."""
 

@@ -59,6 +59,7 @@ def make_plan(start: StartMessage, settings: Settings, serial: int, received_at:
         max_lattices_extra=settings.files.max_lattices_extra,
         fill_gaps=settings.files.fill_gaps,
         sync=settings.files.sync,
+        direct_io=settings.files.direct_io,
         checksums=settings.files.checksum == "crc32",
         manifest=settings.files.manifest and format_ is not FileFormat.NoFileWritten,
     )

@@ -161,7 +161,7 @@ def test_complete_is_said_only_of_what_is_all_there(  # noqa: PLR0917 all that a
 
 def carry_out(root: Path, layout: int, sent: Sent, *, taken_away: bool) -> RunReport:
     daemon = OfflineDaemon(root, files={"manifest": True, "checksum": "crc32"})
-    store = ImageDataset.write
+    store, taken = ImageDataset.write, ImageDataset.takes
 
     def write(self: ImageDataset, row: int, payload: Any, *rest: Any) -> int:
         image_id = int(unpacked(payload)) - 1
@@ -170,11 +170,15 @@ def carry_out(root: Path, layout: int, sent: Sent, *, taken_away: bool) -> RunRe
             raise PayloadError("bad_payload", "cannot be stored")
         return store(self, row, payload, *rest)
 
+    def takes(self: ImageDataset, payload: Any) -> bool:
+        return taken(self, payload) and not sent.refused_by_disk.get(int(unpacked(payload)) - 1, 0)
+
     start = messages.start(
         file_format=layout, number_of_images=N_IMAGES, images_per_file=N_PER_FILE, channels=("default",)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ImageDataset, "write", write)
+        patch.setattr(ImageDataset, "takes", takes)
         daemon.take([start])
         for message in sent.messages:
             if taken_away and not daemon.written.reports and not daemon.session.snapshot().n_accepted % 7:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +17,12 @@ import pytest
 from jfwriter.errors import StorageError
 from jfwriter.hdf5 import ahead
 from jfwriter.hdf5.ahead import write_ahead
-from jfwriter.hdf5.chunk_calls import Chunk, write_chunks
+from jfwriter.hdf5.chunk_calls import Chunk, store_chunks
+from jfwriter.hdf5.file_driver import Driver, driver
 from jfwriter.hdf5.file_versions import DATA_FILE
 from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat
 from jfwriter.hdf5.new_file import new_file
+from jfwriter.hdf5.pixel_space import PixelSpace
 from jfwriter.hdf5.writeback import Writeback
 from jfwriter.journal.file_journal import FileJournal
 from jfwriter.journal.image_record import unpacked
@@ -46,48 +49,42 @@ def order(row: int, channels: tuple[str, ...] = CHANNELS, **changed: Payload) ->
 
 
 @contextmanager
-def datasets(path: Path) -> Iterator[tuple[h5py.File, dict[str, ImageDataset]]]:
-    with new_file(str(path), DATA_FILE) as file:
+def datasets(path: Path) -> Iterator[tuple[PixelSpace, dict[str, ImageDataset]]]:
+    own = driver()
+    assert own is not None
+    with new_file(str(path), DATA_FILE, own) as file:
+        space = PixelSpace(file, path.name, own, own.made(), None)
         form = ImageFormat.of(payload(0))
         images = {name: ImageDataset(file.create_group(name), "data", form) for name in CHANNELS}
-        yield file, images
+        yield space, images
         for dataset in images.values():
             dataset.close()
 
 
-def test_chunks_lie_where_the_sizes_say(tmp_path: Path) -> None:
-    path = tmp_path / "ahead.h5"
-    with datasets(path) as (file, images):
-        dataset = images["default"]
-        number = dataset.make_room(3)
-        data = [payload(i).data for i in range(3)]
-        sizes = write_chunks(file, [Chunk(number, row, view) for row, view in enumerate(data)])
-        assert len(sizes) == 4
-        places = [dataset.place(row) for row in range(3)]
-        assert places == [end - N_BYTES for end in sizes[1:]]
-        file.flush()
-        content = path.read_bytes()
-        assert [content[place : place + N_BYTES] for place in places] == [bytes(view) for view in data]
+def all_of(
+    space: PixelSpace, images: dict[str, ImageDataset], orders: Sequence[WriteImage]
+) -> list[tuple[ahead.Place, ...]]:
+    return list(itertools.chain.from_iterable(write_ahead(space, images, orders)))
 
 
-def test_a_chunk_that_cannot_be_written_ends_the_call(tmp_path: Path) -> None:
-    with datasets(tmp_path / "ahead.h5") as (file, images):
-        number = images["default"].make_room(3)
-        chunks = [Chunk(number, row, payload(row).data) for row in (0, 1, 1 << 40, 2)]
-        assert len(write_chunks(file, chunks)) == 3
-        assert write_chunks(file, chunks[2:3])[1:] == []
+def only(monkeypatch: pytest.MonkeyPatch, n_chunks: int) -> None:
+    """HDF5 stores so many of the chunks of a call, and fails at the next."""
+
+    def store(own: Driver, chunks: Sequence[Chunk], places: Sequence[int]) -> list[int]:
+        return store_chunks(own, chunks[:n_chunks], places[:n_chunks])
+
+    monkeypatch.setattr(ahead, "store_chunks", store)
 
 
 def test_what_is_written_ahead_is_there(tmp_path: Path) -> None:
     path = tmp_path / "ahead.h5"
-    with datasets(path) as (file, images):
-        grown = write_ahead(file, images, [order(row) for row in range(5)])
+    with datasets(path) as (space, images):
+        places = all_of(space, images, [order(row) for row in range(5)])
         for number, dataset in enumerate(images.values()):
             assert [dataset.has(row) for row in range(6)] == [True] * 5 + [False]
             assert (dataset.n_written, dataset.end_row) == (5, 5)
             for row in range(5):
-                before, after = grown[row][number]
-                assert before <= dataset.place(row) <= after - N_BYTES
+                assert places[row][number] == (dataset.place(row), N_BYTES)
             dataset.finish(5, fill_gaps=False)
     assert_rows(path, 5)
 
@@ -102,11 +99,11 @@ def assert_rows(path: Path, n_rows: int) -> None:
 @pytest.mark.parametrize(
     ("orders", "n_ahead"),
     [
-        ([order(0)], 0),
+        ([order(0)], 1),
         ([order(0), order(1), order(2)], 3),
         ([order(0), order(2), order(5)], 3),
         ([order(0), order(1), order(1)], 2),
-        ([order(3), order(2), order(4)], 0),
+        ([order(3), order(2), order(4)], 1),
         ([order(0), order(1), order(2, ("default",)), order(3)], 2),
         ([order(0), order(1), order(2, default=messages.pixels()), order(3)], 2),
         ([order(0), order(1), order(2, default=packed(np.zeros(SHAPE, np.uint16)))], 2),
@@ -115,17 +112,22 @@ def assert_rows(path: Path, n_rows: int) -> None:
 def test_only_images_that_need_no_decision_are_ahead(
     tmp_path: Path, orders: list[WriteImage], n_ahead: int
 ) -> None:
-    with datasets(tmp_path / "ahead.h5") as (file, images):
-        assert len(write_ahead(file, images, orders)) == n_ahead
+    with datasets(tmp_path / "ahead.h5") as (space, images):
+        assert len(all_of(space, images, orders)) == n_ahead
         assert [dataset.n_written for dataset in images.values()] == [n_ahead, n_ahead]
 
 
+def test_no_image_is_none(tmp_path: Path) -> None:
+    with datasets(tmp_path / "ahead.h5") as (space, images):
+        assert all_of(space, images, []) == []
+
+
 def test_rows_before_the_last_image_are_not_written_ahead(tmp_path: Path) -> None:
-    with datasets(tmp_path / "ahead.h5") as (file, images):
+    with datasets(tmp_path / "ahead.h5") as (space, images):
         for dataset in images.values():
             dataset.write(4, payload(4))
-        assert write_ahead(file, images, [order(2), order(3)]) == []
-        assert len(write_ahead(file, images, [order(5), order(6)])) == 2
+        assert all_of(space, images, [order(2), order(3)]) == []
+        assert len(all_of(space, images, [order(5), order(6)])) == 2
         assert all(
             [dataset.has(row) for row in range(4, 8)] == [True] * 3 + [False] for dataset in images.values()
         )
@@ -141,11 +143,11 @@ def test_what_could_not_be_written_ahead_is_written_next(
     def look_again(dataset: ImageDataset) -> None:
         looked_again.append(dataset)
 
-    monkeypatch.setattr(ahead, "write_chunks", lambda file, chunks: write_chunks(file, chunks[:n_chunks]))
+    only(monkeypatch, n_chunks)
     monkeypatch.setattr(ImageDataset, "look_again", look_again)
-    with datasets(path) as (file, images):
+    with datasets(path) as (space, images):
         orders = [order(row) for row in range(8)]
-        assert len(write_ahead(file, images, orders)) == n_chunks // 2
+        assert len(all_of(space, images, orders)) == n_chunks // 2
         assert looked_again == [list(images.values())[n_chunks % 2]]
         for dataset in images.values():
             assert dataset.n_written == n_chunks // 2
@@ -159,9 +161,9 @@ def test_what_could_not_be_written_ahead_is_written_next(
 
 def test_what_is_not_whole_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ahead.h5"
-    monkeypatch.setattr(ahead, "write_chunks", lambda file, chunks: write_chunks(file, chunks[:3]))
-    with datasets(path) as (file, images):
-        assert len(write_ahead(file, images, [order(0), order(1), order(2)])) == 1
+    only(monkeypatch, 3)
+    with datasets(path) as (space, images):
+        assert len(all_of(space, images, [order(0), order(1), order(2)])) == 1
         assert all(dataset.cut() == 1 for dataset in images.values())
     with h5py.File(path) as file:
         assert [file[f"{name}/data"].id.get_num_chunks() for name in CHANNELS] == [1, 1]
@@ -173,11 +175,11 @@ def test_nothing_is_entered_where_a_dataset_cannot_be_used_further(
     def look_again(_dataset: ImageDataset) -> None:
         raise StorageError("io_error", "again")
 
-    monkeypatch.setattr(ahead, "write_chunks", lambda file, chunks: write_chunks(file, chunks[:5]))
+    only(monkeypatch, 5)
     monkeypatch.setattr(ImageDataset, "look_again", look_again)
-    with datasets(tmp_path / "ahead.h5") as (file, images):
+    with datasets(tmp_path / "ahead.h5") as (space, images):
         with pytest.raises(StorageError, match="again"):
-            write_ahead(file, images, [order(row) for row in range(3)])
+            all_of(space, images, [order(row) for row in range(3)])
         assert [dataset.n_written for dataset in images.values()] == [0, 0]
         assert [dataset.cut() for dataset in images.values()] == [0, 0]
 
@@ -195,10 +197,10 @@ def test_a_run_is_the_same_as_one_by_one(
 ) -> None:
     calls = []
 
-    def counted(file: h5py.File, images: dict[str, ImageDataset], orders: list[WriteImage]) -> Any:
-        grown = write_ahead(file, images, orders)
-        calls.append(len(grown))
-        return grown
+    def counted(space: PixelSpace, images: dict[str, ImageDataset], orders: list[WriteImage]) -> Any:
+        for places in write_ahead(space, images, orders):
+            calls.append(len(places))
+            yield places
 
     monkeypatch.setattr("jfwriter.hdf5.file_images.write_ahead", counted)
     found = []
@@ -218,7 +220,7 @@ def test_a_run_is_the_same_as_one_by_one(
             file.visititems(lambda path, item, into=content: _note(into, path, item))
             chunks = [file["entry/data/data"].id.read_direct_chunk((row, 0, 0))[1] for row in range(10)]
             found.append((content, chunks))
-    assert calls == [9]
+    assert calls == [1] * 9 + [9]
     assert found[0] == found[1]
 
 
@@ -253,9 +255,9 @@ def _note(content: dict[str, Any], path: str, item: Any) -> None:
 def test_a_call_that_fails_at_once_leaves_all_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with datasets(tmp_path / "ahead.h5") as (file, images):
-        monkeypatch.setattr(ahead, "write_chunks", lambda *_: [2048])
-        assert write_ahead(file, images, [order(0), order(1)]) == []
+    with datasets(tmp_path / "ahead.h5") as (space, images):
+        only(monkeypatch, 0)
+        assert all_of(space, images, [order(0), order(1)]) == []
         for row in range(2):
             for name, dataset in images.items():
                 dataset.write(row, order(row).image.channels[name])

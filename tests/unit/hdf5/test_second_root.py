@@ -15,7 +15,7 @@ import pytest
 
 from jfwriter.errors import RunRefused, StorageError
 from jfwriter.hdf5 import ahead
-from jfwriter.hdf5.chunk_calls import write_chunks
+from jfwriter.hdf5.chunk_calls import store_chunks
 from jfwriter.hdf5.data_file import DataFile
 from jfwriter.hdf5.image_dataset import ImageDataset
 from jfwriter.hdf5.journaling import ImageJournal
@@ -185,7 +185,7 @@ def test_an_image_that_cannot_be_written(
     run = roots.run(file_format)
     write(run, range(25))
     with monkeypatch.context() as patch:
-        failing(patch, ImageDataset, "write", lambda *_: not names(roots.second))
+        failing(patch, ImageDataset, "make_room", lambda *_: not names(roots.second))
         write(run, range(25, 26))
     write(run, range(26, N_IMAGES))
     report = run.finish(N_IMAGES)
@@ -208,7 +208,9 @@ def test_images_written_together_that_could_not_be_entered(
     write(run, range(20), 10)
     write(run, range(20, 23))
     with monkeypatch.context() as patch:
-        patch.setattr(ahead, "write_chunks", lambda file, chunks: write_chunks(file, chunks[:n_chunks]))
+        patch.setattr(
+            ahead, "store_chunks", lambda own, *given: store_chunks(own, *(x[:n_chunks] for x in given))
+        )
         failing(patch, kind, method, lambda *_: not names(roots.second))
         run.write_together(map(message, range(23, 28)))
     write(run, range(28, N_IMAGES), 1)
@@ -244,7 +246,7 @@ def test_a_file_that_was_whole_when_it_was_left(
     write(run, range(19))
     write(run, range(20, 25))
     with monkeypatch.context() as patch:
-        failing(patch, ImageDataset, "write", lambda *_: not names(roots.second))
+        failing(patch, ImageDataset, "make_room", lambda *_: not names(roots.second))
         write(run, range(19, 20))
     report = run.finish(25)
     assert report.outcome is (Outcome.COMPLETE if file_format == VDS else Outcome.INCOMPLETE)
@@ -261,7 +263,7 @@ def test_a_file_that_goes_on_and_gets_no_image_any_more(
     write(run, range(19))
     write(run, range(20, 25))
     with monkeypatch.context() as patch:
-        failing(patch, ImageDataset, "write", lambda *_: not names(roots.second))
+        failing(patch, ImageDataset, "make_room", lambda *_: not names(roots.second))
         write(run, range(19, 20))
     assert run.writer._files is not None
     run.writer._files.open_empty(2)

@@ -96,23 +96,6 @@ def test_a_link_in_place_of_the_data_file_is_not_followed(
     made.keep()
 
 
-@pytest.mark.parametrize(
-    ("chunk", "place"),
-    [
-        (DATA, 0),
-        (DATA[100:], 100),
-        (DATA[-10:], 990),
-        (b"x" + DATA, -1),
-        (b"x" + DATA[1:], -1),
-        (DATA[100:-1] + bytes([DATA[-1] ^ 1]), -1),
-    ],
-    ids=["all", "the last of it", "few bytes", "more than there is", "another begin", "another end"],
-)
-def test_the_place_of_a_chunk_is_compared(journal: FileJournal, chunk: bytes, place: int) -> None:
-    assert journal.place_of(chunk) == place
-    assert journal.place_of(memoryview(chunk)) == place
-
-
 def test_pixels_first_then_their_name_then_the_note(
     journal: FileJournal, tmp_path: Path, count: SyncCount, monkeypatch: pytest.MonkeyPatch
 ) -> None:

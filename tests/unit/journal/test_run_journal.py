@@ -17,7 +17,6 @@ from jfwriter.errors import StorageError
 from jfwriter.hdf5.plugin_set import FilePlugins
 from jfwriter.hdf5.run_writer import RunWriter
 from jfwriter.journal import registry
-from jfwriter.journal.file_journal import FileJournal
 from jfwriter.journal.image_record import ImageRecord, unpacked
 from jfwriter.journal.records import Kind, Reader
 from jfwriter.session.orders import WriteImage
@@ -251,10 +250,10 @@ def test_the_memory_and_descriptors_of_a_run_are_given_back(tmp_path):
     wait_for(lambda: n_descriptors() == before)  # a sync that was going on closes its own
 
 
-def test_a_place_that_cannot_be_told_is_asked_of_hdf5(tmp_path, monkeypatch):
-    monkeypatch.setattr(FileJournal, "place_of", lambda *_: -1)
+def test_without_a_driver_of_its_own_hdf5_is_asked_for_each_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("jfwriter.hdf5.data_file.driver", lambda: None)
     run = daemon(tmp_path)
-    run.take([start(2), *(stream.image_message(i) for i in range(3))])
+    run.take([start(3), *(stream.image_message(i) for i in range(3))])
     (temporary,) = tmp_path.glob("*.tmp")
     writer_of(run).abandon()
     with h5py.File(temporary) as file:
@@ -262,34 +261,6 @@ def test_a_place_that_cannot_be_told_is_asked_of_hdf5(tmp_path, monkeypatch):
         places = [dataset.get_chunk_info_by_coord((row, 0, 0)).byte_offset for row in range(3)]
     found = images(temporary.with_name(temporary.name + ".journal"))
     assert [record.chunks[0].place for record in found] == places
-
-
-def test_large_images_are_found_without_a_look_at_the_file(tmp_path, monkeypatch):
-    """Once in many images the index of HDF5 grows, too."""
-    calls = []
-    real = FileJournal.place_of
-    monkeypatch.setattr(FileJournal, "place_of", lambda *given: calls.append(0) or real(*given))
-    run = daemon(tmp_path)
-    pixels = np.random.default_rng(1).integers(0, 50_000, (256, 256), np.uint16)
-    size = {"image_size_x": 256, "image_size_y": 256}
-    run.take([stream.start(n_images=60, user_data={"images_per_file": 0}, **size)])
-    for i in range(60):
-        image = {"default": pixels_message(pixels, None)}
-        run.take([encode({"type": "image", "series_id": 1, "image_id": i, "data": image})])
-    writer_of(run).abandon()
-    assert len(calls) < 6
-
-
-def test_storage_that_cannot_be_read_fails_the_run(tmp_path, monkeypatch):
-    def place_of(*_: object) -> int:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(FileJournal, "place_of", place_of)
-    run = daemon(tmp_path)
-    run.take([start(2), stream.image_message(0)])
-    (failure,) = run.written.failures
-    assert isinstance(failure, StorageError)
-    assert "cannot look at run1_data_000001.h5" in str(failure)
 
 
 @pytest.mark.parametrize("at", [0, 2])
