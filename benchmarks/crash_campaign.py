@@ -74,11 +74,13 @@ class Case:
     is_early: bool
     """The time counts from the start message, and not from the first image in a file."""
     remove: bool
+    direct_io: bool = False
+    """Past the page cache."""
     room_images: int = 0
     """The first root takes about so many images, then the run goes on in a second one; 0: there is none."""
 
     @classmethod
-    def of(cls, seed: int, number: int, spill: int = 0) -> Case:
+    def of(cls, seed: int, number: int, spill: int = 0, direct: int = 0) -> Case:
         chosen = random.Random(f"{seed} {number}")
         n_images, period_s = chosen.randint(20, 120), 1 / chosen.uniform(60.0, 240.0)
         return cls(
@@ -91,6 +93,7 @@ class Case:
             kill_after_s=chosen.uniform(0.02, n_images * period_s + 0.15),
             is_early=chosen.random() < 0.1,
             remove=chosen.random() < 0.5,
+            direct_io=bool(direct) and number % direct == 0,
             room_images=chosen.randint(8, n_images // 2 + 8) if spill and number % spill == 0 else 0,
         )
 
@@ -112,9 +115,11 @@ class Writer:
         self.socket.setsockopt(zmq.SNDHWM, 10_000)
         port: int = self.socket.bind_to_random_port("tcp://127.0.0.1")
         settings = work / f"writer{case.number}.toml"
-        second = f'[files]\nsecond_root_dir = "{self.second}"\n' if self.second else ""
+        files = f"[files]\ndirect_io = {str(case.direct_io).lower()}\n"
+        if self.second:
+            files += f'second_root_dir = "{self.second}"\n'
         journal = f"[journal]\nsync_interval_s = {case.sync_interval_s}\n"
-        settings.write_text(f"{NO_ANALYSIS}{second}{journal}[http]\nport = 0\n")
+        settings.write_text(f"{NO_ANALYSIS}{files}{journal}[http]\nport = 0\n")
         arguments = ["--config", str(settings), "-R", str(self.root), f"tcp://127.0.0.1:{port}"]
         self._log.touch()
         self.process = PROCESSES.Process(target=_daemon, args=(arguments, str(self._log)))
@@ -318,7 +323,7 @@ def main() -> int:
                    n_images=16, n_distinct=16, file_prefix="campaign/run", images_per_file=10)
     )  # fmt: skip
     numbers = range(options.first, options.first + options.kills)
-    cases = [Case.of(options.seed, number, options.spill) for number in numbers]
+    cases = [Case.of(options.seed, number, options.spill, options.direct) for number in numbers]
     image_bytes = max(len(base.payload(number)) for number in range(16))
     states: collections.Counter[str] = collections.Counter()
     totals: collections.Counter[str] = collections.Counter()
@@ -386,6 +391,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--first", type=int, default=0, help="number of the first kill, to go on with a campaign")
     add("--seed", type=int, default=1)
     add("--dials", type=int, default=20, help="every n-th run is imported by DIALS, where it is installed")
+    add("--direct", type=int, default=0, help="every n-th run is written past the page cache")
     add("--spill", type=int, default=0,
         help="the root of every n-th run is a small tmpfs, with a second root beside it")  # fmt: skip
     add("--directory", type=Path, help="where to write (default: the system's temporary directory)")

@@ -23,7 +23,6 @@ REFERENCE: Mapping[str, str] = {DAEMON: LIMIT, DAEMON_SYNCED: LIMIT_SYNCED}
 """What the ratio of a contestant is to."""
 
 IMAGES_PER_FILE = 1000
-_WRITERS = {"plain": "[files]\nsync = false\n", "synced": ""}
 _ROUND_S = 0.6
 """A run takes at least about so long, so that its start and end are a small part."""
 _ROUND_BYTES = (100_000_000, 800_000_000)
@@ -40,6 +39,13 @@ class BenchOptions:
     n_images: int | None = None
     time_s: float = 45.0
     long_run_s: float = 6.0
+    direct_io: bool = False
+    """The writers go past the page cache; the limits do not."""
+
+    def writers(self) -> dict[str, str]:
+        """Settings of the writers, as TOML."""
+        files = "[files]\ndirect_io = true\n" if self.direct_io else "[files]\n"
+        return {"plain": files + "sync = false\n", "synced": files}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,8 @@ class BenchResult:
     long_runs: Mapping[str, LongRun]
     finding: bound.Finding | None
     receiving_pauses: int
+    direct_io: bool
+    """Whether the writers were told to go past the page cache."""
 
 
 class Bench:
@@ -86,7 +94,7 @@ class Bench:
         self._place, self._options, self._progress = place, options, progress
         self._began = 0.0
         source = functools.partial(make_run, options.size, None)
-        self._stage = Stage(work, source, _WRITERS, made)
+        self._stage = Stage(work, source, options.writers(), made)
         self._cpu_s: dict[str, list[float]] = {}
 
     def run(self) -> BenchResult:
@@ -110,6 +118,7 @@ class Bench:
                 long_runs=long_runs,
                 finding=finding,
                 receiving_pauses=n_pauses,
+                direct_io=self._options.direct_io,
             )
 
     def _images_of_a_round(self) -> int:

@@ -33,7 +33,9 @@ def main(argv: Sequence[str]) -> int:
     from jfwriter.bench.place import look_at
     from jfwriter.commands.bench_report import as_json, lines
 
-    options = BenchOptions(arguments.size, arguments.images, arguments.time, arguments.long_run)
+    options = BenchOptions(
+        arguments.size, arguments.images, arguments.time, arguments.long_run, arguments.direct
+    )
     needed_bytes = arguments.images * _RAW_BYTES[arguments.size] if arguments.images else _NEEDED_BYTES
     place = look_at(arguments.directory, needed_bytes)
     with tempfile.TemporaryDirectory(prefix="jfwriter-bench-", dir=place.directory) as work:
@@ -68,6 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="for all rounds and long runs, in s (default: 45)")  # fmt: skip
     add("--long-run", type=_seconds, default=6.0, metavar="S",
         help="of each long run at full speed, in s; 0: none, and no verdict (default: 6)")  # fmt: skip
+    add("--direct", action="store_true", help="the writer goes past the page cache (files.direct_io)")
     add("--json", action="store_true", help="print the result for a program")
     add("--plot", type=Path, metavar="FILE",
         help="draw rate and queue over time into FILE (.png, .pdf, .svg); extra `plot`")  # fmt: skip

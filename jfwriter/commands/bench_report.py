@@ -35,6 +35,8 @@ def lines(result: BenchResult) -> Iterator[str]:
     yield ""
     yield "limit: a loop that receives and writes raw messages. fsync: files are on the disk before the next"
     yield "begins, or are announced; that is how jfwriter runs by default. CPU: of the whole process."
+    if result.direct_io:
+        yield "jfwriter wrote past the page cache (files.direct_io), the limit did not."
     if result.finding is not None:
         yield ""
         yield from _long(result, result.finding)
