@@ -7,6 +7,7 @@ the function that made it and of all its inputs; whoever calls with others gets 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import ParamSpec, TypeVar, cast
@@ -20,6 +21,7 @@ MAX_BYTES = 1 << 30
 """Of the arrays that are kept between runs; a preparation that made more leaves nothing behind."""
 
 _ABSENT = object()
+_numbers = itertools.count()
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -49,6 +51,12 @@ class KeptProducts:
         fits = n_bytes_of(tuple(products.values())) <= self._max_bytes
         with self._lock:
             self._products = products if fits else {}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Compared:
+    array: Array
+    number: int
 
 
 class Products:
@@ -82,6 +90,19 @@ class Products:
             self._names.setdefault(id(array), (array, b"%s/%d" % (key, number)))
         return cast("_T", found)
 
+    def compared(self, what: str, array: Array) -> Array:
+        """`array`, or the one that is kept as `what` if it has the same bytes; C-contiguous, read-only, and
+        known from then on by a number. For large inputs: comparing takes an eighth of the time of hashing.
+        """
+        key = b"compared " + what.encode()
+        found = self._known.get(key)
+        if not (isinstance(found, _Compared) and _is_same(found.array, array)):
+            found = _Compared(array, next(_numbers))
+            array.flags.writeable = False
+        self._taken[key] = found
+        self._names[id(found.array)] = (found.array, b"%s %d" % (key, found.number))
+        return found.array
+
     def keep(self) -> None:
         """The preparation is over: the next one finds what this one took, and nothing else."""
         taken, self._taken, self._known, self._names = self._taken, {}, {}, {}
@@ -114,6 +135,11 @@ def arrays_of(value: object) -> Iterator[Array]:
             raise TypeError(
                 f"{type(value).__name__}: expected arrays, numbers, texts, tuples and objects of them"
             )
+
+
+def _is_same(left: Array, right: Array) -> bool:
+    same_form = (left.dtype, left.shape) == (right.dtype, right.shape)
+    return same_form and np.array_equal(left.view(np.uint8), right.view(np.uint8))
 
 
 def n_bytes_of(value: object) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from jfwriter.analysis.products import Products
 from jfwriter.kernels.pixel_classes import Array
 from jfwriter.nexus import packed
-from jfwriter.payload import Payload
+from jfwriter.payload import Codec, Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,13 @@ def sent_map(
 ) -> Array | None:
     """Pixels [y, x] as `dtype`, read-only; None, with a warning that names it as `what`, if `payload` is
     broken, of another shape, or not of numbers that fit."""
-    found = products.product(_unpack, payload, what, shape, dtype)
-    warnings.extend(found.warnings)
-    return found.pixels
+    if payload.codec is not Codec.NONE:
+        found = products.product(_unpack, payload, what, shape, dtype)
+        warnings.extend(found.warnings)
+        return found.pixels
+    # To hash the whole map would take longer than to unpack it.
+    pixels = packed.unpacked(payload, what, shape, dtype, warnings)
+    return None if pixels is None else products.compared(what, pixels)
 
 
 def _unpack(payload: Payload, what: str, shape: tuple[int, int], dtype: np.dtype[np.generic]) -> _Unpacked:

@@ -112,6 +112,32 @@ def test_arrays_from_elsewhere_count_by_their_content() -> None:
     assert products.product(Holder, values, 1) is not products.product(Holder, values, 2)
 
 
+def test_compared_arrays_are_the_kept_one_where_they_are_equal() -> None:
+    kept, found = KeptProducts(), []
+    for values in ([1, 2], [1, 2], [1, 3], [1, 2]):
+        products = kept.begin()
+        array = products.compared("map", np.array(values, np.int32))
+        found.append((array, products.product(doubled, array)))
+        assert products.product(doubled, array).tolist() == [2 * value for value in values]
+        products.keep()
+    assert [one is found[0][0] for one, _ in found] == [True, True, False, False]
+    assert calls == ["doubled"] * 3
+    assert not any(array.flags.writeable for array, _ in found)
+
+
+def test_compared_arrays_differ_by_name_type_and_shape() -> None:
+    kept = KeptProducts()
+    products = kept.begin()
+    array = products.compared("map", np.zeros((2, 2), np.int32))
+    products.keep()
+    for what, other in (
+        ("mask", array.copy()), ("map", array.view(np.uint32).copy()), ("map", array.reshape(4).copy()),
+        ("map", np.zeros((2, 2), np.float32)),
+    ):  # fmt: skip
+        assert kept.begin().compared(what, other) is other
+    assert kept.begin().compared("map", array.copy()) is array
+
+
 def test_a_failure_is_met_again() -> None:
     products = KeptProducts().begin()
     for _ in range(2):
