@@ -5,6 +5,16 @@
 
 from jfwriter.analysis.analyser import Analyser, Scratch
 from jfwriter.analysis.preparation import Prepared, completes_start, prepare
+from jfwriter.analysis.products import KeptProducts
 from jfwriter.analysis.wishes import Wishes, wishes_of
 
-__all__ = ["Analyser", "Prepared", "Scratch", "Wishes", "completes_start", "prepare", "wishes_of"]
+__all__ = [
+    "Analyser",
+    "KeptProducts",
+    "Prepared",
+    "Scratch",
+    "Wishes",
+    "completes_start",
+    "prepare",
+    "wishes_of",
+]

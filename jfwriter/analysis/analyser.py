@@ -60,6 +60,7 @@ class Analyser:
                     makers[quantity.name] = quantity.prepare(rules)
                 except Exception as error:  # noqa: BLE001 one quantity, never the run
                     self._switch_off(quantity.name, error)
+            self._conditions.products.keep()
             self._makers = makers
             self._dtype = dtype
 

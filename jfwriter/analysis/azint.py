@@ -10,13 +10,13 @@ import numpy as np
 from jfwriter.analysis.conditions import Conditions
 from jfwriter.analysis.quantity import Compute, Fields, Unavailable
 from jfwriter.analysis.raw import raw_payload
+from jfwriter.analysis.sent_maps import sent_map
 from jfwriter.analysis.wishes import AZINT
 from jfwriter.analysis_settings import AzintSettings as AzintParameters
 from jfwriter.kernels.azint import Azint, AzintPlan
-from jfwriter.kernels.azint_map import NO_BIN, AzintMap, AzintSettings, make_azint_map
-from jfwriter.kernels.pixel_classes import Array, Image, PixelRules
+from jfwriter.kernels.azint_map import NO_BIN, AzintMap, AzintSettings, make_azint_map, make_correction
+from jfwriter.kernels.pixel_classes import Array, Image, Mask, PixelRules
 from jfwriter.nexus import azint as nexus_azint
-from jfwriter.nexus import packed
 from jfwriter.wire.messages import StartMessage
 
 _FIELDS = ("az_int_bin_to_q", "az_int_bin_to_two_theta", "az_int_bin_to_phi")
@@ -36,6 +36,7 @@ class AzimuthalIntegration:
         warnings: list[str],
     ) -> None:
         parameters = AzintSettings(**settings.model_dump(exclude={"mode"}))
+        self._products = conditions.products
         shape = nexus_azint.profile_shape(start)
         self._is_ours = shape is None
         if shape is None:
@@ -59,7 +60,7 @@ class AzimuthalIntegration:
         )
 
     def prepare(self, rules: PixelRules) -> Callable[[], Compute]:
-        plan = AzintPlan(self._map, rules)
+        plan = self._products.product(AzintPlan, self._map, rules)
         return lambda: _integrator(plan)
 
 
@@ -81,7 +82,9 @@ def _own_map(settings: AzintSettings, max_bins: int, conditions: Conditions) -> 
     if conditions.geometry is None:
         raise Unavailable(conditions.why_no_geometry)
     try:
-        found = make_azint_map(conditions.geometry, settings, conditions.any_rules)
+        found = conditions.products.product(
+            make_azint_map, conditions.geometry, settings, conditions.any_rules
+        )
     except ValueError as error:
         raise Unavailable(str(error)) from error
     n_bins = found.shape[0] * found.shape[1]
@@ -99,11 +102,11 @@ def _sent_map(
 ) -> AzintMap:
     if start.az_int_map is None:
         raise Unavailable("the start message announces bins and brings no az_int_map for them")
-    bins = packed.unpacked(start.az_int_map, "az_int_map", conditions.shape, np.uint32, warnings)
+    products, dtype = conditions.products, np.dtype(np.uint32)
+    bins = sent_map(products, start.az_int_map, "az_int_map", warnings, shape=conditions.shape, dtype=dtype)
     if bins is None:
         raise Unavailable("the az_int_map of the start message cannot be used")
-    bin_map = bins.astype(np.uint32)
-    bin_map[(bin_map >= shape[0] * shape[1]) | (conditions.excluded != 0)] = NO_BIN
+    bin_map = products.product(_usable_bins, bins, shape[0] * shape[1], conditions.excluded)
     tables: list[Array] = []
     for name in _FIELDS:
         values = getattr(start, name)
@@ -112,9 +115,14 @@ def _sent_map(
     return AzintMap(bin_map, _correction(settings, conditions), *tables)
 
 
+def _usable_bins(bins: Array, n_bins: int, excluded: Mask) -> Array:
+    usable: Array = bins.copy()
+    usable[(bins >= n_bins) | (excluded != 0)] = NO_BIN
+    return usable
+
+
 def _correction(settings: AzintSettings, conditions: Conditions) -> Array | None:
     """Of the settings, where the geometry is known. None: there is none."""
-    if conditions.geometry is None or not (settings.polarization_corr or settings.solid_angle_corr):
+    if conditions.geometry is None:
         return None
-    whole = replace(settings, low_q_recipA=1e-5, high_q_recipA=10.0, q_spacing=10.0, azimuthal_bins=1)
-    return make_azint_map(conditions.geometry, whole, conditions.any_rules).correction
+    return conditions.products.product(make_correction, conditions.geometry, settings)

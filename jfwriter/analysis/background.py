@@ -19,13 +19,14 @@ class Background:
     def __init__(self, conditions: Conditions) -> None:
         if conditions.q_recipA is None:
             raise Unavailable(conditions.why_no_geometry)
+        self._products = conditions.products
         self._q_recip_angstrom = conditions.q_recipA
 
     def complete(self, start: StartMessage) -> StartMessage:
         return start
 
     def prepare(self, rules: PixelRules) -> Callable[[], Compute]:
-        background = BackgroundEstimate(rules, self._q_recip_angstrom)
+        background = self._products.product(BackgroundEstimate, rules, self._q_recip_angstrom)
 
         def compute(image: Image) -> Fields:
             mean = background.estimate(image)

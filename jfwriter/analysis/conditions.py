@@ -6,11 +6,11 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from jfwriter.kernels.geometry import Geometry
+from jfwriter.analysis.products import Products
+from jfwriter.analysis.sent_maps import sent_map
+from jfwriter.kernels.geometry import CachedGeometry
 from jfwriter.kernels.pixel_classes import Array, Mask, PixelRules, default_error_value, excluded_pixels
-from jfwriter.nexus import packed
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import StartMessage
 
@@ -23,7 +23,8 @@ WITH_LARGE_PIXELS = ("JUNGFRAU", "EIGER")
 class Conditions:
     """Of one run. `geometry` is None and `why_no_geometry` says why where the start message tells too little.
 
-    `pixel_mask` uint32 [y, x]. Everything is only read after the run was prepared.
+    `pixel_mask` uint32 [y, x]. `products` computes what depends on the pixels' places and masks, or has it of
+    the run before. Everything is only read after the run was prepared.
     """
 
     shape: tuple[int, int]
@@ -32,14 +33,15 @@ class Conditions:
     excluded: Mask
     error_value: int | None
     saturation_value: int
-    geometry: Geometry | None
+    geometry: CachedGeometry | None
     why_no_geometry: str
+    products: Products
 
     @functools.cached_property
     def q_recipA(self) -> Array | None:  # noqa: N802 unit
         """float32 [y, x]. Found when it is first asked for: a run without spots, rings and background begins
         some tenths of a second earlier on a large detector."""
-        return None if self.geometry is None else self.geometry.q_map()
+        return None if self.geometry is None else self.products.product(_q_map, self.geometry)
 
     def rules(self, dtype: np.dtype[np.generic]) -> PixelRules:
         """Classes of pixels of this type; without an error value in the start message, that of the type."""
@@ -48,33 +50,37 @@ class Conditions:
 
     @property
     def any_rules(self) -> PixelRules:
-        """For what looks at masked pixels only."""
-        return PixelRules(self.excluded, 0, self.saturation_value)
+        """For what looks at masked pixels only: it stays the same where other values are saturated."""
+        return PixelRules(self.excluded, 0, NO_SATURATION)
 
 
-def conditions_of(plan: RunPlan, warnings: list[str]) -> Conditions:
+def _q_map(geometry: CachedGeometry) -> Array:
+    return geometry.q_map()
+
+
+def conditions_of(plan: RunPlan, products: Products, warnings: list[str]) -> Conditions:
     """Unpacks the pixel mask: takes some hundredths of a second for a large detector."""
     start = plan.start
-    mask: npt.NDArray[np.uint32] | None = None
+    mask: Array | None = None
     for name, payload in tuple(start.pixel_mask.items())[:1]:
-        found = packed.unpacked(payload, f"pixel_mask {name!a}", plan.shape, np.uint32, warnings)
-        mask = None if found is None else found.astype(np.uint32, copy=False)
+        what, dtype = f"pixel_mask {name!a}", np.dtype(np.uint32)
+        mask = sent_map(products, payload, what, warnings, shape=plan.shape, dtype=dtype)
     description = (start.detector_description or "").upper()
     geometry = geometry_of(start, plan.shape)
-    known = isinstance(geometry, Geometry)
     return Conditions(
         shape=plan.shape,
         pixel_mask=mask,
         has_bare_modules=any(name in description for name in WITH_LARGE_PIXELS),
-        excluded=excluded_pixels(mask, plan.shape),
+        excluded=products.product(excluded_pixels, mask, plan.shape),
         error_value=start.error_value,
         saturation_value=NO_SATURATION if start.saturation_value is None else start.saturation_value,
-        geometry=geometry if isinstance(geometry, Geometry) else None,
-        why_no_geometry="" if known else str(geometry),
+        geometry=None if isinstance(geometry, str) else geometry,
+        why_no_geometry=geometry if isinstance(geometry, str) else "",
+        products=products,
     )
 
 
-def geometry_of(start: StartMessage, shape: tuple[int, int]) -> Geometry | str:
+def geometry_of(start: StartMessage, shape: tuple[int, int]) -> CachedGeometry | str:
     """Where the pixels are, or which fields of the start message are absent or cannot be."""
     needed = {
         "pixel_size_x": start.pixel_size_x,
@@ -88,7 +94,7 @@ def geometry_of(start: StartMessage, shape: tuple[int, int]) -> Geometry | str:
     if bad:
         return f"the start message has no usable {', '.join(bad)}"
     size_x, size_y, distance, wavelength = (float(value or 0) for value in needed.values())
-    return Geometry(
+    return CachedGeometry(
         shape=shape,
         pixel_size_x_m=size_x,
         pixel_size_y_m=size_y,

@@ -9,6 +9,7 @@ import numpy as np
 
 from jfwriter.analysis.analyser import Analyser
 from jfwriter.analysis.conditions import Conditions, conditions_of
+from jfwriter.analysis.products import KeptProducts
 from jfwriter.analysis.quantity import Quantity, Unavailable
 from jfwriter.analysis.wishes import AZINT, BACKGROUND, ROI, SPOTS, STATISTICS, Wishes, wishes_of
 from jfwriter.compression import check_framing
@@ -33,8 +34,9 @@ class Prepared:
     warnings: tuple[str, ...] = ()
 
 
-def prepare(plan: RunPlan, settings: Settings) -> Prepared:
-    """Unpack mask and maps, find the bins and regions: takes up to some seconds for a large detector.
+def prepare(plan: RunPlan, settings: Settings, kept: KeptProducts | None = None) -> Prepared:
+    """Unpack mask and maps, find the bins and regions: takes up to some seconds for a large detector, or some
+    hundredths of one if `kept` has what the run needs from the run before.
 
     Never raises for what a message holds: a quantity that cannot be computed is left out, with a warning.
     """
@@ -42,7 +44,7 @@ def prepare(plan: RunPlan, settings: Settings) -> Prepared:
     if not wishes:
         return Prepared(plan, None, Wishes())
     warnings: list[str] = []
-    conditions = conditions_of(plan, warnings)
+    conditions = conditions_of(plan, (kept or KeptProducts()).begin(), warnings)
     quantities: list[Quantity] = []
     start = plan.start
     for name, make in _makers(plan, settings, conditions, warnings).items():
@@ -63,6 +65,8 @@ def prepare(plan: RunPlan, settings: Settings) -> Prepared:
     analyser = Analyser(tuple(quantities), wishes, conditions)
     if plan.dtype is not None:
         analyser.prepare(plan.dtype)
+    if conditions.geometry is not None:
+        conditions.geometry.forget()
     return Prepared(replace(plan, start=start), analyser, wishes, tuple(warnings))
 
 

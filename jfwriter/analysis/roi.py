@@ -11,11 +11,11 @@ import numpy as np
 from jfwriter.analysis.conditions import Conditions
 from jfwriter.analysis.quantity import Compute, Fields, Unavailable
 from jfwriter.analysis.raw import raw_payload
+from jfwriter.analysis.sent_maps import sent_map
 from jfwriter.analysis.wishes import ROI
 from jfwriter.analysis_settings import BoxRoi, CircleRoi, RoiDefinition
 from jfwriter.kernels.pixel_classes import Array, Image, PixelRules
 from jfwriter.kernels.roi import MAX_ROIS, Azimuthal, Box, Circle, Region, RoiIntegrals, RoiSums, make_roi_map
-from jfwriter.nexus import packed
 from jfwriter.wire.messages import Roi, RoiAzimuthal, RoiBox, RoiCircle, RoiIntegral, StartMessage
 
 
@@ -35,14 +35,18 @@ class RegionsOfInterest:
         self._rois = (start.rois or tuple(_as_sent(definition) for definition in definitions))[:MAX_ROIS]
         sent = start.roi_map if start.rois else None
         self._map: Array | None = None
+        self._products = conditions.products
         if sent is not None:
-            self._map = packed.unpacked(sent, "roi_map", conditions.shape, np.uint16, warnings)
+            dtype = np.dtype(np.uint16)
+            self._map = sent_map(
+                self._products, sent, "roi_map", warnings, shape=conditions.shape, dtype=dtype
+            )
         self._has_own_map = self._map is None
         if self._map is None:
             if conditions.geometry is None and any(isinstance(roi, RoiAzimuthal) for roi in self._rois):
                 raise Unavailable(f"azimuthal regions need the geometry: {conditions.why_no_geometry}")
-            regions = [_region(roi) for roi in self._rois]
-            self._map = make_roi_map(regions, conditions.geometry, conditions.shape)
+            regions = tuple(_region(roi) for roi in self._rois)
+            self._map = _map_of(conditions, regions)
 
     def complete(self, start: StartMessage) -> StartMessage:
         if not self._has_own_map or self._map is None:
@@ -51,7 +55,7 @@ class RegionsOfInterest:
 
     def prepare(self, rules: PixelRules) -> Callable[[], Compute]:
         assert self._map is not None  # noqa: S101 made with the object
-        sums = RoiSums(rules, self._map, len(self._rois))
+        sums = self._products.product(RoiSums, rules, self._map, len(self._rois))
         names = [roi.name for roi in self._rois]
 
         def compute(image: Image) -> Fields:
@@ -71,6 +75,13 @@ def _integral(found: RoiIntegrals, i: int) -> RoiIntegral:
         x=None if math.isnan(x) else x,
         y=None if math.isnan(y) else y,
     )
+
+
+def _map_of(conditions: Conditions, regions: tuple[Region, ...]) -> Array:
+    rings = any(isinstance(region, Azimuthal) for region in regions)
+    # Boxes and circles stay where they are when the detector is moved.
+    geometry = conditions.geometry if rings else None
+    return conditions.products.product(make_roi_map, regions, geometry, conditions.shape)
 
 
 def _region(roi: Roi) -> Region:

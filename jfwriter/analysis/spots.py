@@ -13,7 +13,7 @@ from jfwriter.analysis.quantity import Compute, Fields
 from jfwriter.analysis.wishes import SPOTS
 from jfwriter.analysis_settings import SpotsSettings
 from jfwriter.kernels.edges import CHIP_EDGE, MODULE_EDGE, map_of_edges
-from jfwriter.kernels.pixel_classes import Image, Mask, PixelRules
+from jfwriter.kernels.pixel_classes import Array, Image, Mask, PixelRules
 from jfwriter.kernels.spots import PreparedSpots, SpotFinder, SpotSettings, prepare_spots
 from jfwriter.wire.messages import Spots, StartMessage
 
@@ -29,27 +29,41 @@ class FoundSpots:
         )
         self._edges = _edges(settings, conditions)
         self._max_spot_count = max_spot_count
+        self._products = conditions.products
         self._q_recip_angstrom = conditions.q_recipA
 
     def complete(self, start: StartMessage) -> StartMessage:
         return replace(start, max_spot_count=self._max_spot_count)
 
     def prepare(self, rules: PixelRules) -> Callable[[], Compute]:
-        excluded = np.ascontiguousarray(rules.excluded | self._edges)
-        prepared = prepare_spots(self._settings, replace(rules, excluded=excluded), self._q_recip_angstrom)
+        prepared = self._products.product(
+            _prepared, self._settings, rules, self._edges, self._q_recip_angstrom
+        )
         return lambda: _finder(prepared, self._max_spot_count)
 
 
 def _edges(settings: SpotsSettings, conditions: Conditions) -> Mask:
     """1 at the pixels that the settings leave out. uint8 [y, x]"""
     wanted = settings.mask_chip_edges
-    found = map_of_edges(
-        conditions.shape,
-        conditions.pixel_mask,
-        has_bare_modules=conditions.has_bare_modules if wanted == "auto" else bool(wanted),
-    )
+    has_bare_modules = conditions.has_bare_modules if wanted == "auto" else bool(wanted)
     bits = (MODULE_EDGE if settings.mask_module_edges else 0) | (CHIP_EDGE if wanted else 0)
+    return conditions.products.product(
+        _chosen_edges, conditions.shape, conditions.pixel_mask, has_bare_modules, bits
+    )
+
+
+def _chosen_edges(
+    shape: tuple[int, int], pixel_mask: Array | None, has_bare_modules: bool, bits: int
+) -> Mask:
+    found = map_of_edges(shape, pixel_mask, has_bare_modules=has_bare_modules)
     return np.asarray((found & bits) != 0, np.uint8)
+
+
+def _prepared(
+    settings: SpotSettings, rules: PixelRules, edges: Mask, q_recip_angstrom: Array | None
+) -> PreparedSpots:
+    excluded = np.ascontiguousarray(rules.excluded | edges)
+    return prepare_spots(settings, replace(rules, excluded=excluded), q_recip_angstrom)
 
 
 def _finder(prepared: PreparedSpots, max_spot_count: int) -> Compute:

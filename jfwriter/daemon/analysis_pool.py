@@ -6,6 +6,7 @@ too many wait, an image is not handed over and is written as it came: that is co
 
 from __future__ import annotations
 
+import functools
 import logging
 import queue
 import threading
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from jfwriter.analysis import Prepared, Scratch, Wishes, completes_start, prepare, wishes_of
+from jfwriter.analysis import KeptProducts, Prepared, Scratch, Wishes, completes_start, prepare, wishes_of
 from jfwriter.errors import PayloadError
 from jfwriter.session.plan import RunPlan
 from jfwriter.settings import Settings
@@ -151,7 +152,7 @@ class AnalysisPool:
         self,
         settings: Settings,
         on_death: Callable[[str], None],
-        prepare_: Callable[[RunPlan, Settings], Prepared] = prepare,
+        prepare_: Callable[[RunPlan, Settings], Prepared] | None = None,
     ) -> None:
         self.n_analysed = 0
         self.n_skipped = 0
@@ -159,7 +160,7 @@ class AnalysisPool:
         """The latest run; None if nothing of it is analysed."""
         self._settings = settings
         self._on_death = on_death
-        self._prepare = prepare_
+        self._prepare = prepare_ or functools.partial(prepare, kept=KeptProducts())
         self._backlog = settings.analysis.threads * settings.analysis.backlog_images
         self._tasks: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
         self._lock = threading.Lock()

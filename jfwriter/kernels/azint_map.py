@@ -6,20 +6,18 @@ docs/reference/quantities/azimuthal-integration.md
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from jfwriter.kernels.geometry import FloatArray, Geometry
+from jfwriter.kernels.geometry import FloatArray, Geometry, blocks
 from jfwriter.kernels.pixel_classes import PixelRules
 
 NO_BIN = 0xFFFFFFFF
 """In the map of bins: the pixel is masked or out of range."""
 
 MAX_BINS = 1 << 20
-_BLOCK_ROWS = 64
 _ROUNDING = 1e-9
 """A range of a whole number of bins does not get one more for the rounding of its bounds."""
 
@@ -67,36 +65,36 @@ def make_azint_map(geometry: Geometry, settings: AzintSettings, rules: PixelRule
     """Bins for a detector. Raises ValueError if there is none, or more than MAX_BINS."""
     high = settings.high_q_recipA
     if high is None:
-        high = max((float(geometry.q(rows).max()) for rows in _blocks(geometry)), default=0.0)
+        high = max((float(geometry.q(rows).max()) for rows in blocks(geometry.shape[0])), default=0.0)
     n_q = _number_of_bins(settings, high)
     n_phi = settings.azimuthal_bins
     if n_phi * n_q > MAX_BINS:
         raise ValueError(f"{n_phi} x {n_q} bins, expected at most {MAX_BINS}; take a larger q_spacing")
     bins = np.full(geometry.shape, NO_BIN, np.uint32)
-    corrected = settings.polarization_corr or settings.solid_angle_corr
-    correction = np.ones(geometry.shape, np.float32) if corrected else None
-    for rows in _blocks(geometry):
+    for rows in blocks(geometry.shape[0]):
         inside, number = _bins_of(geometry, settings, rows, n_q, high)
         inside &= rules.excluded[rows] == 0
         bins[rows][inside] = number[inside]
-        if correction is not None:
-            correction[rows] = _correction(geometry, settings, rows)
     q = settings.low_q_recipA + (np.arange(n_q, dtype=np.float64) + 0.5) * settings.q_spacing
     phi = (np.arange(n_phi) + 0.5) * (360 / n_phi)
     two_theta = np.degrees(geometry.two_theta_of(q))
     return AzintMap(
         bin=bins,
-        correction=correction,
+        correction=make_correction(geometry, settings),
         bin_to_q=np.tile(q, (n_phi, 1)),
         bin_to_two_theta=np.tile(two_theta, (n_phi, 1)),
         bin_to_phi=np.repeat(phi[:, np.newaxis], n_q, axis=1),
     )
 
 
-def _blocks(geometry: Geometry) -> Iterator[slice]:
-    """Rows worked on together: double precision for all of them would take a multiple of the image."""
-    height = geometry.shape[0]
-    return (slice(first, min(first + _BLOCK_ROWS, height)) for first in range(0, height, _BLOCK_ROWS))
+def make_correction(geometry: Geometry, settings: AzintSettings) -> npt.NDArray[np.float32] | None:
+    """`correction` of an AzintMap; the bins of `settings` are not looked at."""
+    if not (settings.polarization_corr or settings.solid_angle_corr):
+        return None
+    correction = np.empty(geometry.shape, np.float32)
+    for rows in blocks(geometry.shape[0]):
+        correction[rows] = _correction(geometry, settings, rows)
+    return correction
 
 
 def _number_of_bins(settings: AzintSettings, high_q_recipA: float) -> int:  # noqa: N803 unit

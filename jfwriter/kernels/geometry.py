@@ -6,7 +6,9 @@ The default orientation of a detector in pyFAI (docs/explanations/geometry.md): 
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +16,8 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 Positions = tuple[FloatArray, FloatArray, FloatArray]
+
+_BLOCK_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +99,48 @@ class Geometry:
         rot2 = np.array([[cos2, 0.0, -sin2], [0.0, 1.0, 0.0], [sin2, 0.0, cos2]])
         rot3 = np.array([[cos3, -sin3, 0.0], [sin3, cos3, 0.0], [0.0, 0.0, 1.0]])
         return np.asarray(rot3 @ rot2 @ rot1)
+
+
+class CachedGeometry(Geometry):
+    """For several questions about all pixels: finds 2θ, q and φ once, when they are first asked for, and
+    holds them until `forget`: 8 bytes per pixel each. What it returns is read-only, and the same bit for bit
+    as from a Geometry with these fields.
+    """
+
+    def two_theta(self, rows: slice = slice(None)) -> FloatArray:
+        return self._all_two_theta[rows]
+
+    def q(self, rows: slice = slice(None)) -> FloatArray:
+        return self._all_q[rows]
+
+    def phi(self, rows: slice = slice(None)) -> FloatArray:
+        return self._all_phi[rows]
+
+    def forget(self) -> None:
+        """Free what is held; it is found anew if it is asked for."""
+        self.__dict__.clear()
+
+    @functools.cached_property
+    def _all_two_theta(self) -> FloatArray:
+        return self._in_blocks(super().two_theta)
+
+    @functools.cached_property
+    def _all_q(self) -> FloatArray:
+        return self._in_blocks(super().q)
+
+    @functools.cached_property
+    def _all_phi(self) -> FloatArray:
+        return self._in_blocks(super().phi)
+
+    def _in_blocks(self, values: Callable[[slice], FloatArray]) -> FloatArray:
+        found = np.empty(self.shape, np.float64)
+        for rows in blocks(self.shape[0]):
+            found[rows] = values(rows)
+        found.flags.writeable = False
+        return found
+
+
+def blocks(height: int) -> Iterator[slice]:
+    """Rows worked on together: the steps in double precision for all of them would take a multiple of the
+    image, and fall out of the cache."""
+    return (slice(first, min(first + _BLOCK_ROWS, height)) for first in range(0, height, _BLOCK_ROWS))

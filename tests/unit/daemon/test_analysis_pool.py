@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from jfwriter.analysis import Prepared, Scratch, Wishes, wishes_of
@@ -17,7 +18,7 @@ from jfwriter.session.plan import RunPlan
 from jfwriter.session.planning import make_plan
 from jfwriter.settings import Settings
 from jfwriter.wire.messages import ImageMessage
-from tests.support import messages
+from tests.support import analysed_run, messages
 
 
 class FakeAnalyser:
@@ -253,3 +254,23 @@ def test_a_finished_run_keeps_no_maps(pool: Callable[..., Pool]) -> None:
 
 def test_wishes_without_a_quantity() -> None:
     assert not Wishes()
+
+
+def test_a_run_takes_what_the_one_before_had_prepared() -> None:
+    """Without a preparation of the test's own; a run whose mask differs has its own."""
+    wanted = messages.settings(analysis={"azint": "always"})
+    deaths: list[str] = []
+    pool = AnalysisPool(wanted, deaths.append)
+    pool.start()
+    masked = analysed_run.payload(np.ones((analysed_run.HEIGHT, analysed_run.WIDTH), np.uint32))
+    plans = [analysed_run.plan(wanted), analysed_run.plan(wanted)]
+    plans += [analysed_run.plan(wanted, pixel_mask={"default": masked})]
+    starts = [run.plan().start for run in map(pool.open, plans) if run is not None]
+    pool.stop()
+    pool.join(20)
+    assert not deaths
+    maps = [np.frombuffer(start.az_int_map.data, np.uint32) for start in starts if start.az_int_map]
+    assert len(maps) == 3
+    assert np.shares_memory(maps[0], maps[1])
+    assert not np.shares_memory(maps[0], maps[2])
+    assert (maps[0] != maps[2]).any()

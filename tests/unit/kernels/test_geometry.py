@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jfwriter.kernels.geometry import Geometry
+from jfwriter.kernels.geometry import CachedGeometry, Geometry
 
 pyfai = pytest.importorskip("pyFAI.integrator.azimuthal")
 SHAPE = (120, 150)
@@ -41,3 +41,29 @@ def test_two_theta_of_q_goes_back():
     two_theta = geometry.two_theta()
     np.testing.assert_allclose(geometry.two_theta_of(geometry.q_of(two_theta)), two_theta, atol=1e-12)
     assert np.isnan(geometry.two_theta_of(np.array([4 * np.pi / 1.1 + 0.1])))[0]
+
+
+@pytest.mark.parametrize("rotations", ROTATIONS)
+@pytest.mark.parametrize("shape", [SHAPE, (1, 1), (129, 7)])
+def test_a_cached_geometry_has_the_same_bits(shape, rotations):
+    fields = (shape, 75e-6, 80e-6, 70.3, 40.7, 0.01, 1.1, *rotations)
+    plain, cached = Geometry(*fields), CachedGeometry(*fields)
+    for _ in range(2):
+        for name in ("q", "phi", "two_theta", "cos_incidence"):
+            expected = getattr(plain, name)()
+            assert getattr(cached, name)().tobytes() == expected.tobytes(), name
+            some = slice(shape[0] // 3, shape[0] // 3 + 5)
+            assert getattr(cached, name)(some).tobytes() == expected[some].tobytes(), name
+        assert cached.q_map().tobytes() == plain.q_map().tobytes()
+        cached.forget()
+
+
+def test_a_cached_geometry_finds_once_what_nobody_may_change():
+    cached = CachedGeometry(SHAPE, 75e-6, 80e-6, 70.3, 40.7, 0.01, 1.1)
+    for ask in (cached.q, cached.phi, cached.two_theta):
+        before = ask()
+        assert np.shares_memory(ask(slice(3, 5)), before)
+        with pytest.raises(ValueError, match="read-only"):
+            before[0, 0] = 1
+        cached.forget()
+        assert not np.shares_memory(ask(), before)
