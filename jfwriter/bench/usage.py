@@ -15,9 +15,9 @@ _SYNC_CALLS: Mapping[str, frozenset[str]] = {
     "aarch64": frozenset({"82", "83", "84", "267"}),
 }
 _WRITE_CALLS: Mapping[str, frozenset[str]] = {
-    # write, pwrite64, writev, pwritev, ftruncate, rename, renameat2
-    "x86_64": frozenset({"1", "18", "20", "296", "77", "82", "316"}),
-    "aarch64": frozenset({"64", "68", "66", "70", "46", "38", "276"}),
+    # write, pwrite64, writev, pwritev, ftruncate, rename, renameat2, io_submit, io_getevents
+    "x86_64": frozenset({"1", "18", "20", "296", "77", "82", "316", "209", "208"}),
+    "aarch64": frozenset({"64", "68", "66", "70", "46", "38", "276", "2", "4"}),
 }
 
 

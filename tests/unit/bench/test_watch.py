@@ -74,3 +74,21 @@ def test_a_process_that_is_gone() -> None:
         wait_for(lambda: watch.n_points >= 1)
     seen = watch.result()
     assert (seen.cpu_s, seen.busiest_other_name) == (0, "")
+
+
+def test_waiting_for_a_direct_write_is_writing() -> None:
+    """One that never ends."""
+    script = """
+from jfwriter.hdf5.async_writes import AsyncWrites
+writes = AsyncWrites()
+writes.n_in_flight = 1
+print("ready", flush=True)
+writes.drain()
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        try:
+            wait_for(lambda: usage.doing(process.pid, process.pid) == "writing")
+        finally:
+            process.kill()
