@@ -107,7 +107,7 @@ Counters count from the start of the process. Beside these there are the usual `
 | `jfwriter_runs_total` | `outcome` | finished runs |
 | `jfwriter_runs_refused_total` | `reason` | refused runs; also start messages that could not be decoded, by their kind |
 | `jfwriter_runs_failed_total` | `reason` | runs that failed while they were written |
-| `jfwriter_images_analysed_total`, `jfwriter_analysis_skipped_total` | | images analysed, and written without because too many waited |
+| `jfwriter_images_analysed_total`, `jfwriter_analysis_skipped_total` | | images analysed, and written without because too many waited, or the writer was behind |
 | `jfwriter_analysis_waiting` | | images that wait for their analysis or are in it |
 | `jfwriter_analysis_spots`, `jfwriter_analysis_hit_rate`, `jfwriter_analysis_indexing_rate`, `jfwriter_analysis_background_photons`, `jfwriter_analysis_saturated_pixels`, `jfwriter_analysis_error_pixels`, `jfwriter_analysis_roi_beam_pixels`, `jfwriter_analysis_roi_beam_sum` | | averages over the last 1000 images of the latest run; absent while no image tells |
 | `jfwriter_http_refused_total` | `reason` | requests and connections that were [refused](#who-is-answered) |

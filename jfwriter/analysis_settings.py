@@ -183,9 +183,9 @@ class AnalysisSettings(Section):
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Threads that analyse. Memory for each: one unpacked image and about 4 bytes per pixel."""
     backlog_images: Annotated[int, Field(ge=1, le=1_000_000)] = 4
-    """Images per thread that may wait for their analysis. Those that come when so many wait are written
-    without, and counted. For a replay, which must be analysed to the last image, set it high: then the
-    writer waits for the analysis."""
+    """Images per thread that may wait for their analysis. Those that come when so many wait, or while a
+    sixteenth of memory.byte_budget_bytes waits for the writer, are written without, and counted. For a
+    replay, which must be analysed to the last image, set it high: then the writer waits for the analysis."""
     min_spots_for_hit: Annotated[int, Field(ge=1, le=10_000)] = 10
     """An image with at least so many spots is a hit (hit rate in /status and in the master)."""
     azint: AzintSettings = AzintSettings()

@@ -1,7 +1,8 @@
 """Threads that complete images between their arrival and their writing.
 
 The event loop hands images over, in the order of their arrival; the writer thread takes them completed. When
-too many wait, an image is not handed over and is written as it came: that is counted, and costs nobody time.
+too many wait, for their analysis or for the writer thread, an image is not handed over and is written as it
+came: that is counted, and costs nobody time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from jfwriter.wire.messages import ImageMessage
 
 STARTUP_FACTOR = 16
 """While a run is being prepared, so many times the backlog may wait: nothing can be analysed yet."""
+BEHIND_PART = 16
+"""One part in so many of the byte budget may wait for the writer thread; what comes then is not analysed, for
+that would take the cores and the interpreter from it."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +37,7 @@ class PendingRun:
         self._settings = settings
         self.n_analysed = 0
         self.n_skipped = 0
-        """Images that came while too many waited; written without analysis."""
+        """Images written without analysis: too many waited, or the writer was behind."""
         self.n_failed = 0
         """Images whose pixels do not unpack."""
         self._prepared = Prepared(plan, None, wishes)
@@ -112,8 +116,10 @@ class PendingRun:
 class PendingImage:
     """An image on its way through the pool."""
 
-    def __init__(self, run: PendingRun, image: ImageMessage) -> None:
+    def __init__(self, run: PendingRun, image: ImageMessage, n_bytes: int) -> None:
+        """`n_bytes`: what it is charged with."""
         self.run = run
+        self.n_bytes = n_bytes
         self._image = image
         self._done = threading.Event()
 
@@ -152,8 +158,10 @@ class AnalysisPool:
         self,
         settings: Settings,
         on_death: Callable[[str], None],
+        held_bytes: Callable[[], int],
         prepare_: Callable[[RunPlan, Settings], Prepared] | None = None,
     ) -> None:
+        """`held_bytes` tells what all messages are charged with that have come and are not done."""
         self.n_analysed = 0
         self.n_skipped = 0
         self.run: PendingRun | None = None
@@ -161,12 +169,14 @@ class AnalysisPool:
         self._settings = settings
         self._on_death = on_death
         self._prepare = prepare_ or functools.partial(prepare, kept=KeptProducts())
+        self._held_bytes = held_bytes
         self._backlog = settings.analysis.threads * settings.analysis.backlog_images
+        self._behind_bytes = settings.memory.byte_budget_bytes // BEHIND_PART
         self._tasks: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._n_submitted = 0
+        self._n_submitted = self._submitted_bytes = 0
         """Changed by the event loop alone."""
-        self._n_done = 0
+        self._n_done = self._done_bytes = 0
         self._aborted = False
         self._threads = [
             threading.Thread(target=self._work, name=f"analysis-{i}", daemon=True)
@@ -195,17 +205,18 @@ class AnalysisPool:
         self._put(self.run)
         return self.run
 
-    def submit(self, image: ImageMessage) -> PendingImage | None:
-        """Hand an image of the latest run over; None if it is to be written as it came."""
+    def submit(self, image: ImageMessage, n_bytes: int) -> PendingImage | None:
+        """Hand over an image of the latest run, charged with `n_bytes`; None: it is written as it came."""
         run = self.run
         if run is None or self._aborted or not run.wants(image):
             return None
-        if self.n_waiting >= self._backlog * (1 if run.is_ready else STARTUP_FACTOR):
+        if self._are_too_many(run) or self._is_writer_behind(n_bytes):
             run.n_skipped += 1
             self.n_skipped += 1
             return None
-        pending = PendingImage(run, image.whole())
+        pending = PendingImage(run, image.whole(), n_bytes)
         self._n_submitted += 1
+        self._submitted_bytes += n_bytes
         self._put(pending)
         return pending
 
@@ -227,6 +238,17 @@ class AnalysisPool:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - time.monotonic()))
 
+    def _are_too_many(self, run: PendingRun) -> bool:
+        return self.n_waiting >= self._backlog * (1 if run.is_ready else STARTUP_FACTOR)
+
+    def _is_writer_behind(self, n_bytes: int) -> bool:
+        """Whether much waits for the writer thread that does not wait for the pool.
+
+        A backlog that is larger than that is asked for: then the writer waits for the analysis.
+        """
+        ready_bytes = self._held_bytes() - (self._submitted_bytes - self._done_bytes)
+        return ready_bytes > max(self._behind_bytes, self._backlog * n_bytes)
+
     def _put(self, pending: Pending) -> None:
         self._tasks.put(pending)
         if self._aborted:  # the threads may be gone already
@@ -245,6 +267,7 @@ class AnalysisPool:
         if isinstance(task, PendingImage):
             with self._lock:
                 self._n_done += 1
+                self._done_bytes += task.n_bytes
         task.release()
 
     def _work(self) -> None:

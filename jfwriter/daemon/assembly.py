@@ -72,7 +72,7 @@ def assemble(settings: Settings, root: Root, context: Context) -> Parts:
     settings_of_runs = SettingsOfRuns(settings)
     make_files = _files_maker(settings_of_runs, root, storage)
     writer = WriterThread(make_files, lambda: wake(deliver_events), budget, min_spots)
-    analysis = _analysis_pool(settings, lambda text: wake(lambda: fatal.fail(text)))
+    analysis = _analysis_pool(settings, lambda text: wake(lambda: fatal.fail(text)), budget)
 
     def deliver_events() -> None:
         for event in writer.take_events():
@@ -130,13 +130,15 @@ def _gatekeeper(settings: Settings, context: Context) -> Gatekeeper | None:
     return Gatekeeper(context, settings.curve) if is_wanted else None
 
 
-def _analysis_pool(settings: Settings, on_death: Callable[[str], None]) -> AnalysisPool | None:
+def _analysis_pool(
+    settings: Settings, on_death: Callable[[str], None], budget: ByteBudget
+) -> AnalysisPool | None:
     """Its kernels are compiled when this returns."""
     analysis = settings.analysis
     if {analysis.image_statistics, analysis.roi, analysis.azint.mode, analysis.spots.mode} == {"never"}:
         return None
     load_kernels(settings)
-    return AnalysisPool(settings, on_death)
+    return AnalysisPool(settings, on_death, lambda: budget.used_bytes)
 
 
 def _files_maker(

@@ -115,7 +115,7 @@ class Pipeline:
         if wanted:
             charged_bytes = n_bytes + MESSAGE_OVERHEAD_BYTES
             self._budget.charge(charged_bytes)
-            analysis = None if self._analysis is None else _hand_over(self._analysis, wanted)
+            analysis = None if self._analysis is None else _hand_over(self._analysis, wanted, charged_bytes)
             self._writer.put(Job(tuple(wanted), charged_bytes, arrived_at, analysis))
 
     def _decode(self, buffer: memoryview) -> Message | None:
@@ -220,11 +220,11 @@ class Pipeline:
         )
 
 
-def _hand_over(pool: AnalysisPool, orders: list[WriterOrder]) -> Pending | None:
+def _hand_over(pool: AnalysisPool, orders: list[WriterOrder], n_bytes: int) -> Pending | None:
     """What the pool has to do for the orders of one message: they open one run or write one image."""
     for order in orders:
         if isinstance(order, WriteImage):
-            return pool.submit(order.image)
+            return pool.submit(order.image, n_bytes)
         if isinstance(order, OpenRun):
             return pool.open(order.plan)
     return None

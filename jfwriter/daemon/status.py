@@ -150,7 +150,7 @@ class Analysis:
     images_analysed: int
     """Images of which something was computed."""
     images_skipped: int
-    """Images written without analysis, because too many waited for theirs."""
+    """Images written without analysis, because too many waited for theirs, or the writer was behind."""
     images_failed: int
     """Images whose pixels do not unpack."""
     images_waiting: int
@@ -202,7 +202,7 @@ class Totals:
     images_analysed: int
     """Images of which something was computed."""
     analysis_skipped: int
-    """Images written without analysis, because too many waited for theirs."""
+    """Images written without analysis, because too many waited for theirs, or the writer was behind."""
     files_closed: int
     """Data files finalized."""
     runs: dict[str, int]

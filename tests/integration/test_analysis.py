@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import analysed_run as run
 from tests.support.daemon import wait_for
+from tests.support.patched import patched, waits_for
 from tests.support.plain_dcu import PlainDcu, encode, image
 from tests.support.service import Service
 
@@ -189,3 +190,38 @@ def test_an_analysis_that_cannot_keep_up_costs_no_image(tmp_path: Path) -> None:
         assert (entry["instrument/detector/detectorSpecific/number"][:] == np.arange(n_images)).all()
         assert entry["analysis/images_skipped"][()] == analysis["images_skipped"]
     assert "images were written without analysis" in service.log
+
+
+def test_a_writer_that_is_behind_comes_first(tmp_path: Path) -> None:
+    """One image after the other, so that none waits for its analysis, on storage that does not answer."""
+    n_images = 60
+    config = tmp_path / "jfwriter.toml"
+    config.write_text('[analysis]\nspots = "always"\n[memory]\nbyte_budget_bytes = 1_048_576\n')
+    (root := tmp_path / "root").mkdir()
+    environment = {"PYTHONPATH": patched(tmp_path, waits_for(tmp_path / "go"))}
+    arguments = ("--config", str(config), "-H0")
+    with PlainDcu() as dcu, Service(root, *arguments, dcu.address, environment=environment) as service:
+        service.wait_until_ready()
+        dcu.send([start("NXmxVDS", n_images)])
+
+        def seen() -> int:
+            analysis = service.status["analysis"]
+            return int(analysis["images_analysed"]) + int(analysis["images_skipped"])
+
+        for number in range(n_images - 1):
+            dcu.send([image_message(number)])
+            wait_for(lambda n=number: seen() == n + 1)
+        stalled = service.status["analysis"]
+        assert stalled["images_skipped"] > 20
+        assert stalled["images_analysed"] > 5
+        (tmp_path / "go").touch()
+        wait_for(lambda: service.status["totals"]["images_written"] == n_images - 1)
+        dcu.send([image_message(n_images - 1), end(n_images)])
+        wait_for(lambda: service.status["last_run"] is not None)
+        assert service.status["last_run"]["outcome"] == "complete", service.log
+        assert service.end() == 0
+    with h5py.File(root / "run_master.h5") as master:
+        analysed = ~np.isnan(master["entry/MX/bkgEstimate"][:])
+        assert analysed[[0, -1]].all()
+        assert int((~analysed).sum()) == stalled["images_skipped"]
+        assert master["entry/analysis/images_skipped"][()] == stalled["images_skipped"]

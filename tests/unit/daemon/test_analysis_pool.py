@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 
 from jfwriter.analysis import Prepared, Scratch, Wishes, wishes_of
-from jfwriter.daemon.analysis_pool import STARTUP_FACTOR, AnalysisPool, PendingImage, PendingRun
+from jfwriter.daemon.analysis_pool import BEHIND_PART, STARTUP_FACTOR, AnalysisPool, PendingImage, PendingRun
 from jfwriter.errors import PayloadError
 from jfwriter.session.plan import RunPlan
 from jfwriter.session.planning import make_plan
 from jfwriter.settings import Settings
 from jfwriter.wire.messages import ImageMessage
 from tests.support import analysed_run, messages
+
+IMAGE_BYTES = 10_000
+ALLOWED_BYTES = 1 << 20
+"""What may wait for the writer alone."""
 
 
 class FakeAnalyser:
@@ -53,10 +57,15 @@ class Pool:
             self.prepared.set()
         self.deaths: list[str] = []
         self.settings = messages.settings(
-            analysis={"spots": "auto", "threads": threads, "backlog_images": backlog}
+            analysis={"spots": "auto", "threads": threads, "backlog_images": backlog},
+            memory={"byte_budget_bytes": BEHIND_PART * ALLOWED_BYTES},
         )
-        self.pool = AnalysisPool(self.settings, self.deaths.append, self.prepare)
+        self.for_the_writer_bytes = 0
+        self.pool = AnalysisPool(self.settings, self.deaths.append, self.held_bytes, self.prepare)
         self.pool.start()
+
+    def held_bytes(self) -> int:
+        return self.for_the_writer_bytes + IMAGE_BYTES * self.pool.n_waiting
 
     def prepare(self, plan: RunPlan, settings: Settings) -> Prepared:
         assert self.prepared.wait(20)
@@ -73,7 +82,7 @@ class Pool:
         return run
 
     def submit(self, *image_ids: int) -> list[PendingImage | None]:
-        return [self.pool.submit(messages.image(i)) for i in image_ids]
+        return [self.pool.submit(messages.image(i), IMAGE_BYTES) for i in image_ids]
 
 
 def plan() -> RunPlan:
@@ -123,11 +132,13 @@ def test_what_nobody_wants_is_not_handed_over(pool: Callable[..., Pool]) -> None
     it = pool()
     assert it.submit(0) == [None]  # no run
     it.open()
-    assert it.pool.submit(messages.image(0, spot_count=1)) is None
+    assert it.pool.submit(messages.image(0, spot_count=1), IMAGE_BYTES) is None
     assert it.pool.n_skipped == 0
-    off = AnalysisPool(messages.settings(analysis={"spots": "never"}), it.deaths.append, it.prepare)
+    off = AnalysisPool(
+        messages.settings(analysis={"spots": "never"}), it.deaths.append, it.held_bytes, it.prepare
+    )
     assert off.open(plan()) is None
-    assert off.submit(messages.image(0)) is None
+    assert off.submit(messages.image(0), IMAGE_BYTES) is None
 
 
 def test_what_exceeds_the_backlog_is_skipped_and_counted(pool: Callable[..., Pool]) -> None:
@@ -151,6 +162,40 @@ def test_more_may_wait_while_the_run_is_prepared(pool: Callable[..., Pool]) -> N
     assert sum(p is not None for p in pending) == 2 * STARTUP_FACTOR
     it.prepared.set()
     assert [p.image().strong_pixel_count for p in pending if p] == list(range(2 * STARTUP_FACTOR))
+
+
+def test_nothing_is_analysed_while_the_writer_is_behind(pool: Callable[..., Pool]) -> None:
+    it = pool()
+    run = it.open()
+    it.for_the_writer_bytes = ALLOWED_BYTES
+    assert it.submit(0)[0] is not None
+    it.for_the_writer_bytes = ALLOWED_BYTES + 1
+    assert it.submit(1, 2) == [None, None]
+    assert (run.n_skipped, it.pool.n_skipped) == (2, 2)
+    it.for_the_writer_bytes = ALLOWED_BYTES
+    assert it.submit(3)[0] is not None
+
+
+def test_what_waits_for_its_analysis_does_not_put_the_writer_behind(pool: Callable[..., Pool]) -> None:
+    it = pool(backlog=1000)
+    it.open()
+    it.analyser.gate.clear()
+    it.for_the_writer_bytes = ALLOWED_BYTES
+    pending = it.submit(*range(200))
+    assert it.held_bytes() > 2 * ALLOWED_BYTES
+    assert None not in pending
+    it.analyser.gate.set()
+    wait_until(lambda: it.pool.n_waiting == 0)
+    it.for_the_writer_bytes = it.settings.memory.byte_budget_bytes
+    assert it.submit(200) == [None]
+
+
+def test_a_replay_is_analysed_to_the_last_image(pool: Callable[..., Pool]) -> None:
+    """Its backlog is more than what may wait for the writer otherwise."""
+    it = pool(backlog=1_000_000)
+    it.open()
+    it.for_the_writer_bytes = it.settings.memory.byte_budget_bytes
+    assert it.submit(0)[0] is not None
 
 
 def test_each_thread_has_its_own_scratch(pool: Callable[..., Pool]) -> None:
@@ -212,7 +257,7 @@ def test_the_writer_waits_only_for_what_is_added_to_the_start_message(pool: Call
     assert run is not None
     assert run.plan() == plan()
     assert not run.is_ready
-    pending = it.pool.submit(messages.image(0))
+    pending = it.pool.submit(messages.image(0), IMAGE_BYTES)
     assert pending is not None
     it.prepared.set()
     assert pending.image().strong_pixel_count == 0
@@ -260,7 +305,7 @@ def test_a_run_takes_what_the_one_before_had_prepared() -> None:
     """Without a preparation of the test's own; a run whose mask differs has its own."""
     wanted = messages.settings(analysis={"azint": "always"})
     deaths: list[str] = []
-    pool = AnalysisPool(wanted, deaths.append)
+    pool = AnalysisPool(wanted, deaths.append, lambda: 0)
     pool.start()
     masked = analysed_run.payload(np.ones((analysed_run.HEIGHT, analysed_run.WIDTH), np.uint32))
     plans = [analysed_run.plan(wanted), analysed_run.plan(wanted)]

@@ -29,7 +29,7 @@ def job(number: int, kind: str, file_index: int = 0) -> Job:
         CLOSING: (WriteImage(file_index, number, image), CloseFile(file_index)),
         CLOSING_ANALYSED: (WriteImage(file_index, number, image), CloseFile(file_index)),
     }.get(kind, (WriteImage(file_index, number, image),))
-    analysis = PendingImage(RUN, image) if kind in {ANALYSED, CLOSING_ANALYSED} else None
+    analysis = PendingImage(RUN, image, 0) if kind in {ANALYSED, CLOSING_ANALYSED} else None
     return Job(orders, 0, float(number), analysis)
 
 

@@ -310,7 +310,7 @@ def test_runs_that_wait_behind_an_abort_are_not_opened(thread: Thread) -> None:
     thread.put(finish())
     never_ready = PendingRun(plan(2), Wishes(), Settings())
     thread.writer.put(Job((OpenRun(plan(2)),), 0, time.monotonic(), never_ready))
-    image = PendingImage(never_ready, messages.image(0))
+    image = PendingImage(never_ready, messages.image(0), 0)
     thread.writer.put(Job((write(0),), 0, time.monotonic(), image))
     thread.put(finish())
     thread.writer.abort()
@@ -395,7 +395,7 @@ def test_an_image_that_is_given_up_is_let_go_at_once(thread: Thread) -> None:
     alive = weakref.ref(frame)
     payload = Payload(memoryview(frame).toreadonly(), Codec.NONE, np.dtype("<u2"), (3, 4))
     image = messages.image(1, channels={"default": payload})
-    pending = PendingImage(PendingRun(plan(), Wishes(), Settings()), image)
+    pending = PendingImage(PendingRun(plan(), Wishes(), Settings()), image, 0)
     thread.writer.put(Job((WriteImage(0, 1, image),), 0, time.monotonic(), pending))
     del frame, payload, image, pending
     assert alive() is not None
@@ -423,7 +423,7 @@ def test_images_of_a_file_do_not_wait_for_one_that_is_analysed(thread: Thread) -
     """What closes the file does, and what comes behind that."""
     stuck(thread)
     run = PendingRun(plan(), Wishes(), Settings())
-    pending = [PendingImage(run, messages.image(number)) for number in (1, 2)]
+    pending = [PendingImage(run, messages.image(number), 0) for number in (1, 2)]
     for number, image in zip((1, 2), pending, strict=True):
         thread.budget.charge(10)
         thread.writer.put(Job((write(number),), 10, time.monotonic(), image))
@@ -446,7 +446,7 @@ def test_an_analysed_run_is_written_completed(thread: Thread) -> None:
     completed = replace(plan().start, max_spot_count=99)
     run.prepare(lambda p, _: Prepared(replace(p, start=completed), None, Wishes()))
     thread.writer.put(Job((OpenRun(plan()),), 0, time.monotonic(), run))
-    pending = PendingImage(run, messages.image(0, spot_count=3))
+    pending = PendingImage(run, messages.image(0, spot_count=3), 0)
     thread.writer.put(Job((write(0),), 0, time.monotonic(), pending))
     thread.put(write(1))
     thread.put(finish())
