@@ -76,15 +76,15 @@ class RowDataset:
         self._parent = parent
         self._stored = stored
         self._storage = storage
-        self._row_bytes = stored.dtype.itemsize * math.prod(stored.row_shape)
+        self.row_bytes = stored.dtype.itemsize * math.prod(stored.row_shape)
         self._sentinel = np.zeros((), stored.dtype)
         if stored.sentinel is not None:
             self._sentinel[()] = stored.sentinel
-        block_rows = _block_rows(self._row_bytes, bool(stored.row_shape), storage.capacity)
-        self._chunk_rows = chunk_rows or _block_rows(self._row_bytes, bool(stored.row_shape), 0)
+        block_rows = _block_rows(self.row_bytes, bool(stored.row_shape), storage.capacity)
+        self._chunk_rows = chunk_rows or _block_rows(self.row_bytes, bool(stored.row_shape), 0)
         # A chunk in two blocks would be packed, read and unpacked, and packed again.
         self._block_rows = max(block_rows - block_rows % self._chunk_rows, min(block_rows, self._chunk_rows))
-        block_bytes = self._block_rows * self._row_bytes
+        block_bytes = self._block_rows * self.row_bytes
         self._n_resident = min(MAX_RESIDENT, max(MIN_RESIDENT, RESIDENT_BYTES // max(1, block_bytes)))
         self._blocks: dict[int, Block] = {}
         """By block number, the most recently used last."""
@@ -125,6 +125,17 @@ class RowDataset:
         if not self._first <= index < self._stop:
             self._select(index // self._block_rows)
         self._rows[index - self._first, : len(values)] = values
+
+    def put_first_each(self, indices: Sequence[int], values: Block) -> None:
+        """`put_first` of `values[i]` and image `indices[i]`, each; `indices` as for `put_each`."""
+        first, n_values = indices[0], values.shape[1]
+        if not self._first <= first < self._stop:
+            self._select(first // self._block_rows)
+        if isinstance(indices, range) and indices.stop <= self._stop:
+            self._rows[first - self._first : indices.stop - self._first, :n_values] = values
+            return
+        for index, value in zip(indices, values, strict=True):
+            self.put_first(index, value)
 
     def row(self, index: int) -> Block:
         """Row `index` of a dataset whose rows are arrays, to be changed in place before the next call."""

@@ -17,6 +17,8 @@ from jfwriter.wire.messages import ImageMessage
 
 _HEAD = struct.Struct("<QQQI")
 _CHUNK = struct.Struct("<QQQQ")
+_HEAD_OF_ONE = struct.Struct(_HEAD.format + _CHUNK.format.lstrip("<"))
+"""Both, of an image with one channel: the usual one."""
 MAX_CHUNKS = 1024
 
 
@@ -72,6 +74,11 @@ def packed(
     if source is None:
         head = _HEAD.pack(image_id, row, 0, len(places))
         return (head, *(_CHUNK.pack(*place, 0, 0) for place in places))
+    if len(places) == 1:
+        (place,), (payload,) = places, payloads
+        at, size = _cut(source, payload.data, image.cuts)
+        head = _HEAD_OF_ONE.pack(image_id, row, len(source), 1, *place, at, size)
+        return (head, source[:at], source[at + size :])
     cuts = [_cut(source, payload.data, image.cuts) for payload in payloads]
     chunks = [_CHUNK.pack(*place, *cut) for place, cut in zip(places, cuts, strict=True)]
     rest: list[memoryview] = []

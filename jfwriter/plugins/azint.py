@@ -16,10 +16,11 @@ from jfwriter.hdf5.rows import RowDataset, RowStorage, finish_rows
 from jfwriter.nexus import azint as nexus_azint
 from jfwriter.nexus.groups import Groups
 from jfwriter.plugins.columns import carries_any, groups_below, open_rows, row_storage
+from jfwriter.plugins.profile_rows import put_profiles
 from jfwriter.plugins.values import Array, fitted, without_infinite
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
-from jfwriter.wire.plain_image import PlainImage
+from jfwriter.wire.plain_image import PlainImage, SentProfiles
 
 DATASETS = (
     ("image", np.dtype("f4"), np.nan, "az_int_profile"),
@@ -34,6 +35,9 @@ four times as long as packing it, and larger chunks only make reading a single p
 
 BINS = "/entry/azint bins"
 """Counted under this name: tables of bins that do not fit the number of bins."""
+
+_NO_ROWS = tuple(np.empty((0, 0), dtype) for _, dtype, _, _ in DATASETS)
+"""Where a profile is absent."""
 
 Shape = tuple[int, int]
 
@@ -56,12 +60,7 @@ class AzintPlugin:
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels
         if isinstance(image, PlainImage):
-            profiles = (
-                image.sent("az_int_profile"),
-                image.sent("az_int_profile_std"),
-                image.sent("az_int_profile_count"),
-            )
-            return profiles if carries_any(profiles) else None
+            return image.sent_profiles()
         profiles = (image.az_int_profile, image.az_int_profile_std, image.az_int_profile_count)
         return profiles if carries_any(profiles) else None
 
@@ -96,12 +95,33 @@ class AzintRows:
             self._write_bins()
 
     def append(self, index: int, row: object) -> None:
+        if isinstance(row, SentProfiles):
+            if self._put(index, row):
+                return
+            row = row.arrays()
         for number, values in enumerate(cast("tuple[Array | None, ...]", row)):
             if values is not None:
                 self._store(index, number, values)
 
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
         return finish_rows(((dataset, None) for dataset in self._datasets if dataset is not None), n_rows)
+
+    def _put(self, index: int, sent: SentProfiles) -> bool:
+        """Store profiles that have datasets and fit; False: somebody has to look at each."""
+        rows: list[Array] = []
+        for dataset, (offset, size), none in zip(self._datasets, sent.spans, _NO_ROWS, strict=True):
+            if offset < 0:
+                rows.append(none)
+            elif dataset is None or size != dataset.row_bytes:
+                return False
+            else:
+                rows.append(dataset.row(index))
+        offsets = [offset for offset, _ in sent.spans]
+        n_infinite = put_profiles(np.frombuffer(sent.source, np.uint8), *offsets, *rows)  # type: ignore[arg-type]
+        if n_infinite:
+            n_of_std, n_of_mean = divmod(n_infinite, 1 << 32)
+            self.problems.update(_named_problems(n_of_mean, n_of_std))
+        return True
 
     def _store(self, index: int, number: int, values: Array) -> None:
         name, dtype, sentinel, _ = DATASETS[number]
@@ -129,6 +149,11 @@ class AzintRows:
             nexus_azint.bins(self._entry, self._plugin.plan.start, warnings)
         if warnings:
             self.problems[BINS] += len(warnings)
+
+
+def _named_problems(*n_bad: int) -> dict[str, int]:
+    """By dataset, of as many of `DATASETS`."""
+    return {f"/entry/azint/{DATASETS[i][0]}": n for i, n in enumerate(n_bad) if n}
 
 
 def stored_profile(number: int, shape: Shape) -> StoredDataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
@@ -172,10 +173,12 @@ class SpotRows:
         indices, tables = spanned(list(waiting)), list(waiting.values())
         n_peaks = np.array([table.n_rows for table in tables], np.uint32)
         (self._n_peaks or self._open_n_peaks()).put_each(indices, n_peaks)
-        numbers = np.empty((len(tables), *tables[0].numbers.shape[:1], self._plan.max_spot_count))
+        # As wide as the longest list, not as what a row may hold: what is beyond it is a sentinel already.
+        n_wide = int(n_peaks.max())
+        numbers: npt.NDArray[Any] = np.empty((len(tables), len(SPOT_COLUMNS), n_wide))
         for target, table, n_spots in zip(numbers, tables, n_peaks.tolist(), strict=True):
             target[:, :n_spots] = table.numbers
-        is_beyond = np.arange(self._plan.max_spot_count) >= n_peaks[:, np.newaxis]
+        is_beyond = np.arange(n_wide) >= n_peaks[:, np.newaxis]
         for number, (column, row) in enumerate(zip(COLUMNS, TABLE_ROWS, strict=True)):
             came = [i for i, table in enumerate(tables) if row in table.came]
             if not came:
@@ -184,9 +187,10 @@ class SpotRows:
             values[is_beyond] = column.sentinel
             dataset = self._datasets.get(number) or self._open(number)
             if len(came) == len(tables):
-                dataset.put_each(indices, values.astype(column.dtype))
+                dataset.put_first_each(indices, values.astype(column.dtype))
             else:
-                dataset.put_each(spanned([indices[i] for i in came]), values[came].astype(column.dtype))
+                which = spanned([indices[i] for i in came])
+                dataset.put_first_each(which, values[came].astype(column.dtype))
 
     def _open(self, number: int) -> RowDataset:
         dataset = open_rows(self._groups, stored_column(COLUMNS[number], self._plan), self._storage)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,14 @@ from jfwriter.wire.table import RawTable
 Cells = npt.NDArray[np.int64]
 """[2, N_CELLS]: values and states."""
 
+Spans = list[list[int]]
+"""Pairs of offset and size."""
+
 _SINGLE, _COUNT = np.dtype("<f4"), np.dtype("<u4")
+_PROFILES: Final = ("az_int_profile", "az_int_profile_std", "az_int_profile_count")
+_PROFILE_DTYPES: Final = (_SINGLE, _SINGLE, _COUNT)
+_FIRST_PROFILE: Final = PLACES[_PROFILES[0]].place
+_BEHIND_PROFILES: Final = _FIRST_PROFILE + len(_PROFILES)
 _ABSENT, _FLOAT, _BOOLEAN = int(State.ABSENT), int(State.FLOAT), int(State.BOOLEAN)
 
 
@@ -47,16 +54,30 @@ class Constants:
     limits: LimitSettings
 
 
+class SentProfiles(NamedTuple):
+    """Azimuthal profiles as they were sent: mean, deviation, count."""
+
+    source: memoryview
+    spans: Spans
+
+    def arrays(self) -> tuple[npt.NDArray[np.generic] | None, ...]:
+        """Views into `source`; None: absent."""
+        return tuple(
+            None if offset < 0 else np.frombuffer(self.source, dtype, size // 4, offset)
+            for (offset, size), dtype in zip(self.spans, _PROFILE_DTYPES, strict=True)
+        )
+
+
 class PlainImage(ImageMessage):
     """The values of `ImageMessage` are properties here, or come from `constants`.
 
-    `cells` int64 [2, N_CELLS]; `spans` int64 [N_SPANS, 2]: (offset, size) in `source`, offset -1: absent;
+    `cells` int64 [2, N_CELLS]; `spans`: N_SPANS times (offset, size) in `source`, offset -1: absent;
     `spot_table`: the spots, None if the message has none.
     """
 
     if TYPE_CHECKING:
         cells: Cells
-        spans: npt.NDArray[np.int64]
+        spans: Spans
         spot_table: RawTable | None
         constants: Constants
         n_other_bytes: int
@@ -69,11 +90,18 @@ class PlainImage(ImageMessage):
     def sent(self, name: str) -> npt.NDArray[np.generic] | None:
         """An array of numbers as it was sent, a view into `source`."""
         kind, span, _, _ = PLACES[name]
-        offset, size = self.spans[span].tolist()
+        offset, size = self.spans[span]
         if offset < 0:
             return None
         dtype = _SINGLE if kind is Kind.SINGLES else _COUNT
         return np.frombuffer(self.source, dtype, size // 4, offset)  # type: ignore[arg-type]
+
+    def sent_profiles(self) -> SentProfiles | None:
+        """None: there is none."""
+        spans = self.spans[_FIRST_PROFILE:_BEHIND_PROFILES]
+        if spans[0][0] < 0 and spans[1][0] < 0 and spans[2][0] < 0:
+            return None
+        return SentProfiles(self.source, spans)  # type: ignore[arg-type]
 
     def whole(self) -> ImageMessage:
         assert self.source is not None  # noqa: S101 it was read from there

@@ -70,6 +70,7 @@ class StreamDecoder:
         self._regions = np.zeros((MAX_REGIONS, MAX_NAME_BYTES), np.uint8)
         self._region_sizes = np.zeros(MAX_REGIONS + 1, np.int64)
         self._channels = np.zeros((MAX_CHANNELS, N_CHANNEL_FACTS), np.int64)
+        self._spans = np.zeros((N_SPANS, 2), np.int64)
         self._result = np.zeros(2, np.int64)
         self._forms: dict[tuple[object, ...], _Form] = {}
         self._constants: Constants | None = None
@@ -94,13 +95,11 @@ class StreamDecoder:
         constants = self._constants
         if constants is None or limits is not constants.limits or len(buffer) > limits.max_message_bytes:
             return None
-        cells, spans = np.empty((2, N_CELLS), np.int64), np.empty((N_SPANS, 2), np.int64)
-        if self._scan(buffer, cells, spans, learning=False) or not (
-            cells[1, _SERIES_ID] and cells[1, _IMAGE_ID]
-        ):
+        cells = np.empty((2, N_CELLS), np.int64)
+        if self._scan(buffer, cells, learning=False) or not (cells[1, _SERIES_ID] and cells[1, _IMAGE_ID]):
             return None
         n_channels, n_other_bytes = self._result.tolist()
-        places = spans.tolist()
+        places = self._spans.tolist()
         if places[_TYPE][0] < 0:
             return None
         channels = self._payloads(buffer, n_channels, limits)
@@ -116,7 +115,7 @@ class StreamDecoder:
             "source": buffer,
             "cuts": self._channels[:n_channels, 8:].tolist(),
             "cells": cells,
-            "spans": spans,
+            "spans": places,
             "spot_table": table,
             "constants": constants,
             "n_other_bytes": n_other_bytes,
@@ -140,7 +139,7 @@ class StreamDecoder:
             channels[name] = Payload(buffer[offset : offset + size], codec, dtype, shape)
         return channels if n_channels == len(channels) <= limits.max_channels else None
 
-    def _scan(self, buffer: memoryview, cells: Numbers, spans: Numbers, *, learning: bool) -> int:
+    def _scan(self, buffer: memoryview, cells: Numbers, *, learning: bool) -> int:
         return scan_image(
             np.frombuffer(buffer, np.uint8),
             self._names,
@@ -151,7 +150,7 @@ class StreamDecoder:
             self._regions,
             self._region_sizes,
             cells,
-            spans,
+            self._spans,
             self._channels,
             self._result,
             learning,
@@ -179,8 +178,8 @@ class StreamDecoder:
         appendix = image.user_data
         if image.problems or not fits or (isinstance(appendix, dict) and not _PROMOTED.isdisjoint(appendix)):
             return
-        cells, spans = np.empty((2, N_CELLS), np.int64), np.empty((N_SPANS, 2), np.int64)
-        if self._scan(buffer, cells, spans, learning=True) or len(image.roi_integrals) > limits.max_rois:
+        cells = np.empty((2, N_CELLS), np.int64)
+        if self._scan(buffer, cells, learning=True) or len(image.roi_integrals) > limits.max_rois:
             return
         self._constants = Constants(
             image.series_unique_id, image.series_date, appendix, tuple(image.roi_integrals), limits

@@ -24,6 +24,8 @@ _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _DICT, _OTHER = 0, 1, 2, 3, 5, 7
 _BREAK = 0xFF
 _EXACT = 1 << 53
 _HINTED = 32
+_MAX_SPELLINGS: Final = 62
+_MAX_KEPT: Final = 64
 _ABSENT, _NUMBER, _BOOLEAN, _ODD = 0, 1, 2, 3
 _REALS, _INTEGERS, _FLAGS = 0, 1, 2
 
@@ -76,7 +78,7 @@ def _matches(data: Bytes, position: int, size: int, names: Bytes, targets: Numbe
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), Array(uint8, 2, 'C', readonly=True),"
     " Array(int64, 2, 'C', readonly=True), Array(float64, 2, 'C', readonly=True),"
-    " float64[:, ::1], int64[::1], uint64[::1])",
+    " float64[:, ::1], int64[::1], int64[::1], uint64[::1])",
     keeps_gil=True,
 )
 def read_rows(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the bytes
@@ -86,6 +88,7 @@ def read_rows(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the bytes
     columns: npt.NDArray[np.float64],
     out: npt.NDArray[np.float64],
     counts: Numbers,
+    came: Numbers,
     word: Bytes,
 ) -> int:
     """Read one well-formed array; the number of rows, or -1 where it is not the plain case.
@@ -93,6 +96,7 @@ def read_rows(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the bytes
     data: uint8 [n]. names: uint8 [s, w], the spellings, zero-padded. targets: int64 [s, 3], per spelling its
     length, its column and the column's kind. columns: float64 [c, 3], per column (hole, lowest, highest).
     out: float64 [c, r], receives the values. counts: int64 [s], receives how often each spelling came.
+    came: int64 [2], receives one bit for each spelling: that came at all, that came in every row.
     word: uint64 [1], scratch.
     """
     as_double = word.view(np.float64)
@@ -177,6 +181,12 @@ def read_rows(  # noqa: C901, PLR0911, PLR0912, PLR0915 one loop over the bytes
             out[column, row] = value
             counts[spelling] += 1
         row += 1
+    came[:] = 0
+    for i in range(n_spellings):
+        if counts[i]:
+            came[0] |= 1 << i
+        if counts[i] == row:
+            came[1] |= 1 << i
     return row
 
 
@@ -207,10 +217,14 @@ class TableReader:
         for constant in (self._names, self._targets, self._columns):
             constant.flags.writeable = False
         self._order = [(c, list(specs)[c]) for _, c in spellings]
-        self._required = [i for i, (text, _) in enumerate(spellings) if text in required]
+        assert len(spellings) <= _MAX_SPELLINGS  # noqa: S101 a bit each
+        self._required = sum(1 << i for i, (text, _) in enumerate(spellings) if text in required)
+        self._columns_of: dict[int, tuple[int, ...]] = {}
+        """By the spellings that came, of which no two mean the same: their columns."""
         self._blocks = _blocks([spec.dtype for spec in specs.values()])
         self._out = np.empty((len(specs), MAX_ROWS), np.float64)
         self._counts = np.zeros(len(spellings), np.int64)
+        self._came = np.zeros(2, np.int64)
         self._word = np.zeros(1, np.uint64)
 
     def read(self, table: memoryview) -> Columns | None:
@@ -235,13 +249,20 @@ class TableReader:
         n_rows = self._scan(table)
         if n_rows < 0:
             return None
-        spellings = self._counts.nonzero()[0].tolist()
-        came = tuple([self._order[spelling][0] for spelling in spellings])
-        if len(set(came)) < len(came):  # two spellings of one column
-            return None
-        if any(self._counts[spelling] != n_rows for spelling in self._required):
+        spellings, in_every_row = self._came.tolist()
+        came = self._columns_of.get(spellings) or self._look_up(spellings)
+        if came is None or in_every_row & self._required != self._required:
             return None
         return RawTable(self._out[:, :n_rows].copy(), came)
+
+    def _look_up(self, spellings: int) -> tuple[int, ...] | None:
+        """None if two spellings mean the same column."""
+        came = tuple([column for i, (column, _) in enumerate(self._order) if spellings & (1 << i)])
+        if len(set(came)) < len(came):
+            return None
+        if len(self._columns_of) < _MAX_KEPT:
+            self._columns_of[spellings] = came
+        return came
 
     def cast(self, numbers: npt.NDArray[np.float64]) -> list[npt.NDArray[np.generic]]:
         """Columns [n] of `numbers` [c, n] in their types."""
@@ -255,6 +276,7 @@ class TableReader:
             self._columns,
             self._out,
             self._counts,
+            self._came,
             self._word,
         )
 

@@ -10,6 +10,8 @@ from jfwriter.wire.plain_image import PlainImage
 
 VALUE_BYTES: Final = 128
 """Of one value of free-form data, at most: an entry of a map of its own takes 240 and counts as two."""
+SPAN_BYTES: Final = 160
+"""Of a list of two numbers, and its place in a list."""
 _OF_IMAGES: Final = ("az_int_profile", "az_int_profile_std", "az_int_profile_count")
 _OF_STARTS: Final = ("az_int_bin_to_q", "az_int_bin_to_two_theta", "az_int_bin_to_phi")
 
@@ -21,7 +23,7 @@ def held_bytes(message: Message) -> int:
     if isinstance(message, PlainImage):
         spots = message.spot_table
         spot_bytes = 0 if spots is None else spots.numbers.nbytes
-        return message.cells.nbytes + message.spans.nbytes + message.n_other_bytes + spot_bytes
+        return message.cells.nbytes + SPAN_BYTES * len(message.spans) + message.n_other_bytes + spot_bytes
     if isinstance(message, ImageMessage):
         appendix, names = message.user_data, _OF_IMAGES
     elif isinstance(message, StartMessage):

@@ -63,6 +63,20 @@ def test_rows_put_together_are_those_put_one_by_one(file: h5py.File, indices: li
     np.testing.assert_array_equal(file["values"][()], expected)
 
 
+@pytest.mark.parametrize(
+    "indices", [list(range(250, 262)), [3, 1, 2], [500, 501, 12, 502]], ids=["across blocks", "any", "apart"]
+)
+def test_the_first_elements_of_rows_put_together(file: h5py.File, indices: list[int]) -> None:
+    """In blocks of 256 rows; what lies behind them stays a sentinel."""
+    dataset = RowDataset(file, stored(row_shape=(5,)), RowStorage(600, contiguous=True))
+    values = np.arange(3 * len(indices)).reshape(-1, 3)
+    dataset.put_first_each(spanned(indices), values)
+    dataset.finish(600)
+    expected = np.full((600, 5), -1)
+    expected[indices, :3] = values
+    np.testing.assert_array_equal(file["values"][()], expected)
+
+
 @given(
     st.lists(st.integers(0, 5), max_size=5)
     | st.builds(list, st.builds(range, st.integers(0, 9), st.integers(0, 9)))

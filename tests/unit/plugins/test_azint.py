@@ -9,7 +9,10 @@ import pytest
 
 from jfwriter.plugins.azint import BINS, AzintPlugin
 from jfwriter.session.plan import RunPlan
+from jfwriter.wire.messages import ImageMessage
+from jfwriter.wire.plain_image import PlainImage
 from tests.support.messages import image
+from tests.support.plain_images import LIMITS, counts, learned, plain_message, singles, view
 from tests.unit.plugins.conftest import OneFile
 
 MakePlan = Callable[..., RunPlan]
@@ -119,3 +122,61 @@ def test_tables_of_bins_that_do_not_fit_are_counted(one_file: OneFile, plan: Mak
 def test_the_single_file_gets_its_bins_from_the_master(one_file: OneFile, plan: MakePlan) -> None:
     one_file.write(AzintPlugin(plan(file_format=3, **SIX_BINS)), {0: image(0)}, 1)
     assert one_file.paths() == {"/entry/azint/image"}
+
+
+def plain(image_id: int = 5, **profiles: object) -> ImageMessage:
+    """Of a message with these profiles alone; odd: at an offset that no float would have."""
+    absent = dict.fromkeys(("az_int_profile", "az_int_profile_std", "az_int_profile_count"))
+    changes = absent | profiles
+    message = learned(**changes).decoder.decode(view(plain_message(image_id, **changes)), LIMITS)
+    assert isinstance(message, PlainImage)
+    return message
+
+
+@pytest.mark.parametrize("names", ["1234567"[:n] for n in range(1, 5)])
+def test_profiles_as_they_were_sent(one_file: OneFile, plan: MakePlan, names: str) -> None:
+    """At each offset to the multiples of four."""
+    sent = {
+        "series_unique_id": names,
+        "az_int_profile": singles(1.5, np.nan, -3, 4, 5, 6),
+        "az_int_profile_std": singles(*range(6)),
+        "az_int_profile_count": counts(0, 2**32 - 1, 3, 4, 5, 6),
+    }
+    images = {0: plain(0, **sent), 2: plain(2, **sent), 3: plain(3, az_int_profile_std=singles(*range(6)))}
+    azint = one_file.write(AzintPlugin(plan(**SIX_BINS)), images, 4)["/entry/azint"]
+    for row in (0, 2):
+        np.testing.assert_array_equal(azint["image"][row].ravel(), np.array([1.5, np.nan, -3, 4, 5, 6]))
+        assert azint["image_count"][row].tolist() == [[0, 2**32 - 1, 3], [4, 5, 6]]
+    np.testing.assert_array_equal(azint["image_std"][()][[0, 2, 3]], np.broadcast_to(SIX, (3, 2, 3)))
+    assert np.isnan(azint["image"][()][[1, 3]]).all()
+    assert np.isnan(azint["image_std"][1]).all()
+    assert not azint["image_count"][()][[1, 3]].any()
+    assert not one_file.problems
+
+
+SIX = np.arange(6.0).reshape(2, 3)
+
+
+def test_infinite_numbers_as_they_were_sent_are_counted(one_file: OneFile, plan: MakePlan) -> None:
+    sent = {
+        "az_int_profile": singles(1, np.inf, 3, -np.inf, 5, 6),
+        "az_int_profile_std": singles(*[np.inf] * 6),
+    }
+    one = plain(**sent)
+    azint = one_file.write(AzintPlugin(plan(**SIX_BINS)), {0: one, 1: one, 2: one}, 3)["/entry/azint"]
+    expected = np.array([1, np.nan, 3, np.nan, 5, 6], "f4")
+    np.testing.assert_array_equal(azint["image"][()].reshape(3, 6), np.tile(expected, (3, 1)))
+    assert np.isnan(azint["image_std"][()]).all()
+    assert one_file.problems == {"/entry/azint/image": 6, "/entry/azint/image_std": 18}
+
+
+def test_a_profile_as_it_was_sent_of_another_length(one_file: OneFile, plan: MakePlan) -> None:
+    whole = plain(0, az_int_profile=singles(*range(6)), az_int_profile_std=singles(*range(6)))
+    for_one = plain(1, az_int_profile=singles(*range(7)), az_int_profile_std=singles(*range(6)))
+    none = plain(2, az_int_profile=singles(), az_int_profile_std=singles(*range(6)))
+    images = {0: whole, 1: for_one, 2: none}
+    azint = one_file.write(AzintPlugin(plan(**SIX_BINS)), images, 3)["/entry/azint"]
+    np.testing.assert_array_equal(azint["image"][0], SIX)
+    assert np.isnan(azint["image"][()][1:]).all()
+    np.testing.assert_array_equal(azint["image_std"][()], np.broadcast_to(SIX, (3, 2, 3)))
+    assert one_file.problems == {"/entry/azint/image": 2}

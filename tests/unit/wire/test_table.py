@@ -146,6 +146,36 @@ def test_a_key_twice_is_left_to_the_general_way():
     assert by_kernel(b"\x81\xa2\x61x\x01\x61x\x02") is None
 
 
+@given(st.lists(st.dictionaries(keys, plain_number, max_size=14), max_size=6))
+@settings(max_examples=500, deadline=None)
+def test_raw_numbers_are_those_of_the_columns(rows):
+    reader = TableReader(SPOT_COLUMNS, required=("x", "y"))
+    data = memoryview(cbor2.dumps(rows)).toreadonly()
+    columns_ = reader.read(data)
+    for raw in (reader.read_raw(data), reader.read_raw(data)):  # the second time it knows what came
+        if columns_ is None or any(columns_.present.get(name, 0) != len(rows) for name in ("x", "y")):
+            assert raw is None
+            continue
+        assert raw is not None
+        names = [name for number, name in enumerate(SPOT_COLUMNS) if number in raw.came]
+        assert set(names) == set(columns_.columns)
+        assert raw.n_rows == len(rows)
+        cast = reader.cast(raw.numbers)
+        for number in raw.came:
+            np.testing.assert_array_equal(cast[number], columns_.columns[list(SPOT_COLUMNS)[number]])
+
+
+def test_what_came_is_kept_of_a_few_kinds_of_rows_alone():
+    reader = TableReader(SPOT_COLUMNS)
+    names = [name for name in SPOT_COLUMNS if name != "I"]
+    for kind in range(1 << 8):
+        row = {name: 1 for i, name in enumerate(names) if kind & (1 << i)}
+        raw = reader.read_raw(memoryview(cbor2.dumps([row])).toreadonly())
+        assert raw is not None
+        assert {list(SPOT_COLUMNS)[number] for number in raw.came} == set(row)
+    assert len(reader._columns_of) <= 64
+
+
 def test_no_rows():
     assert by_kernel(b"\x80") == Columns(0, {}, {})
     assert by_kernel(b"\x9f\xff") == Columns(0, {}, {})

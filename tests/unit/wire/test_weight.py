@@ -66,7 +66,7 @@ def test_plain_images_are_charged_for_what_they_hold(changes: dict[str, object])
         tracemalloc.stop()
     assert isinstance(image, PlainImage)
     assert image.spot_table is not None
-    parts = (image.cells, image.spans, image.spot_table.numbers)
+    parts = (image.cells, image.spot_table.numbers)
     n_pixel_bytes = sum(len(payload.data) for payload in image.channels.values())
     assert held_bytes(image) >= sum(part.nbytes for part in parts) + len(data) - n_pixel_bytes
     assert held <= held_bytes(image) + 4096
