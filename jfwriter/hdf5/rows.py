@@ -18,7 +18,7 @@ larger than 1 MiB. A data file holds the sum over its datasets.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NoReturn, TypeAlias
@@ -111,11 +111,9 @@ class RowDataset:
 
         `indices` from `spanned`: rows that follow one another are stored at once.
         """
-        first = indices[0]
-        if not self._first <= first < self._stop:
-            self._select(first // self._block_rows)
-        if isinstance(indices, range) and indices.stop <= self._stop:
-            self._rows[first - self._first : indices.stop - self._first] = values
+        if isinstance(indices, range):
+            for rows, part in self._parts(indices, values):
+                rows[:] = part
             return
         for index, value in zip(indices, values, strict=True):
             self.put(index, value)
@@ -128,11 +126,10 @@ class RowDataset:
 
     def put_first_each(self, indices: Sequence[int], values: Block) -> None:
         """`put_first` of `values[i]` and image `indices[i]`, each; `indices` as for `put_each`."""
-        first, n_values = indices[0], values.shape[1]
-        if not self._first <= first < self._stop:
-            self._select(first // self._block_rows)
-        if isinstance(indices, range) and indices.stop <= self._stop:
-            self._rows[first - self._first : indices.stop - self._first, :n_values] = values
+        n_values = values.shape[1]
+        if isinstance(indices, range):
+            for rows, part in self._parts(indices, values):
+                rows[:, :n_values] = part
             return
         for index, value in zip(indices, values, strict=True):
             self.put_first(index, value)
@@ -197,6 +194,17 @@ class RowDataset:
         self._rows = self._rows[:0]
         self._first = self._stop = 0
         return self._stored
+
+    def _parts(self, indices: range, values: Block) -> Iterator[tuple[Block, Block]]:
+        """The rows of `indices`, and what of `values` is theirs, one block after the other."""
+        first, stop = indices.start, indices.stop
+        while first < stop:
+            if not self._first <= first < self._stop:
+                self._select(first // self._block_rows)
+            end = min(stop, self._stop)
+            at = first - indices.start
+            yield self._rows[first - self._first : end - self._first], values[at : at + end - first]
+            first = end
 
     def _select(self, number: int) -> None:
         """Make block `number` the current one, as the most recently used."""

@@ -186,7 +186,7 @@ def test_what_waits_for_its_analysis_does_not_put_the_writer_behind(pool: Callab
     assert None not in pending
     it.analyser.gate.set()
     wait_until(lambda: it.pool.n_waiting == 0)
-    it.for_the_writer_bytes = it.settings.memory.byte_budget_bytes
+    it.for_the_writer_bytes = 1000 * IMAGE_BYTES + 1
     assert it.submit(200) == [None]
 
 

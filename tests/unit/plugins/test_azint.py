@@ -157,6 +157,13 @@ def test_profiles_as_they_were_sent(one_file: OneFile, plan: MakePlan, names: st
 SIX = np.arange(6.0).reshape(2, 3)
 
 
+def test_counts_alone(one_file: OneFile, plan: MakePlan) -> None:
+    message = plain(0, az_int_profile_count=counts(*range(6)))
+    azint = one_file.write(AzintPlugin(plan(**SIX_BINS)), {0: message, 1: message}, 2)["/entry/azint"]
+    np.testing.assert_array_equal(azint["image_count"][()], np.broadcast_to(SIX, (2, 2, 3)))
+    assert np.isnan(azint["image"][()]).all()
+
+
 def test_infinite_numbers_as_they_were_sent_are_counted(one_file: OneFile, plan: MakePlan) -> None:
     sent = {
         "az_int_profile": singles(1, np.inf, 3, -np.inf, 5, 6),
