@@ -210,7 +210,7 @@ class RunInWork:
             figures |= {"images_analysed": pending.n_analysed, "images_skipped": pending.n_skipped}
             if pending.n_skipped:
                 _log.warning(
-                    "run %s: %d images were written without analysis, which could not keep up",
+                    "run %s: %d images were written without analysis: it or the writer could not keep up",
                     self._plan.prefix,
                     pending.n_skipped,
                 )

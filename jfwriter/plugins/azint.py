@@ -20,7 +20,7 @@ from jfwriter.plugins.profile_rows import put_profiles
 from jfwriter.plugins.values import Array, fitted, without_infinite
 from jfwriter.session.plan import RunPlan
 from jfwriter.wire.messages import ImageMessage
-from jfwriter.wire.plain_image import PlainImage, SentProfiles
+from jfwriter.wire.plain_image import PlainImage
 
 DATASETS = (
     ("image", np.dtype("f4"), np.nan, "az_int_profile"),
@@ -60,7 +60,8 @@ class AzintPlugin:
     def row(self, image: ImageMessage, pixels: Pixels | None) -> object:
         del pixels
         if isinstance(image, PlainImage):
-            return image.sent_profiles()
+            mean, std, count = image.profile_spans
+            return image if mean[0] >= 0 or std[0] >= 0 or count[0] >= 0 else None
         profiles = (image.az_int_profile, image.az_int_profile_std, image.az_int_profile_count)
         return profiles if carries_any(profiles) else None
 
@@ -95,10 +96,10 @@ class AzintRows:
             self._write_bins()
 
     def append(self, index: int, row: object) -> None:
-        if isinstance(row, SentProfiles):
+        if isinstance(row, PlainImage):
             if self._put(index, row):
                 return
-            row = row.arrays()
+            row = tuple(row.sent(field) for *_, field in DATASETS)
         for number, values in enumerate(cast("tuple[Array | None, ...]", row)):
             if values is not None:
                 self._store(index, number, values)
@@ -106,18 +107,19 @@ class AzintRows:
     def finish(self, n_rows: int) -> tuple[StoredDataset, ...]:
         return finish_rows(((dataset, None) for dataset in self._datasets if dataset is not None), n_rows)
 
-    def _put(self, index: int, sent: SentProfiles) -> bool:
+    def _put(self, index: int, image: PlainImage) -> bool:
         """Store profiles that have datasets and fit; False: somebody has to look at each."""
         rows: list[Array] = []
-        for dataset, (offset, size), none in zip(self._datasets, sent.spans, _NO_ROWS, strict=True):
+        spans = image.profile_spans
+        for dataset, (offset, size), none in zip(self._datasets, spans, _NO_ROWS, strict=True):
             if offset < 0:
                 rows.append(none)
             elif dataset is None or size != dataset.row_bytes:
                 return False
             else:
                 rows.append(dataset.row(index))
-        offsets = [offset for offset, _ in sent.spans]
-        n_infinite = put_profiles(np.frombuffer(sent.source, np.uint8), *offsets, *rows)  # type: ignore[arg-type]
+        offsets = [offset for offset, _ in spans]
+        n_infinite = put_profiles(np.frombuffer(image.source, np.uint8), *offsets, *rows)  # type: ignore[arg-type]
         if n_infinite:
             n_of_std, n_of_mean = divmod(n_infinite, 1 << 32)
             self.problems.update(_named_problems(n_of_mean, n_of_std))

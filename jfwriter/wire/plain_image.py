@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,9 @@ Spans = list[list[int]]
 """Pairs of offset and size."""
 
 _SINGLE, _COUNT = np.dtype("<f4"), np.dtype("<u4")
-_PROFILES: Final = ("az_int_profile", "az_int_profile_std", "az_int_profile_count")
-_PROFILE_DTYPES: Final = (_SINGLE, _SINGLE, _COUNT)
-_FIRST_PROFILE: Final = PLACES[_PROFILES[0]].place
-_BEHIND_PROFILES: Final = _FIRST_PROFILE + len(_PROFILES)
+_MEAN_SPAN, _STD_SPAN, _COUNT_SPAN = (
+    PLACES[name].place for name in ("az_int_profile", "az_int_profile_std", "az_int_profile_count")
+)
 _ABSENT, _FLOAT, _BOOLEAN = int(State.ABSENT), int(State.FLOAT), int(State.BOOLEAN)
 
 
@@ -52,20 +51,6 @@ class Constants:
     user_data: object
     regions: tuple[str, ...]
     limits: LimitSettings
-
-
-class SentProfiles(NamedTuple):
-    """Azimuthal profiles as they were sent: mean, deviation, count."""
-
-    source: memoryview
-    spans: Spans
-
-    def arrays(self) -> tuple[npt.NDArray[np.generic] | None, ...]:
-        """Views into `source`; None: absent."""
-        return tuple(
-            None if offset < 0 else np.frombuffer(self.source, dtype, size // 4, offset)
-            for (offset, size), dtype in zip(self.spans, _PROFILE_DTYPES, strict=True)
-        )
 
 
 class PlainImage(ImageMessage):
@@ -96,12 +81,11 @@ class PlainImage(ImageMessage):
         dtype = _SINGLE if kind is Kind.SINGLES else _COUNT
         return np.frombuffer(self.source, dtype, size // 4, offset)  # type: ignore[arg-type]
 
-    def sent_profiles(self) -> SentProfiles | None:
-        """None: there is none."""
-        spans = self.spans[_FIRST_PROFILE:_BEHIND_PROFILES]
-        if spans[0][0] < 0 and spans[1][0] < 0 and spans[2][0] < 0:
-            return None
-        return SentProfiles(self.source, spans)  # type: ignore[arg-type]
+    @property
+    def profile_spans(self) -> tuple[list[int], list[int], list[int]]:
+        """Of mean, deviation and count of the azimuthal profile."""
+        spans = self.spans
+        return spans[_MEAN_SPAN], spans[_STD_SPAN], spans[_COUNT_SPAN]
 
     def whole(self) -> ImageMessage:
         assert self.source is not None  # noqa: S101 it was read from there

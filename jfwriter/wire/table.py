@@ -250,7 +250,9 @@ class TableReader:
         if n_rows < 0:
             return None
         spellings, in_every_row = self._came.tolist()
-        came = self._columns_of.get(spellings) or self._look_up(spellings)
+        came = self._columns_of.get(spellings)
+        if came is None:
+            came = self._look_up(spellings)
         if came is None or in_every_row & self._required != self._required:
             return None
         return RawTable(self._out[:, :n_rows].copy(), came)

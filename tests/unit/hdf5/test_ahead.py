@@ -24,9 +24,6 @@ from jfwriter.hdf5.image_dataset import ImageDataset, ImageFormat
 from jfwriter.hdf5.new_file import new_file
 from jfwriter.hdf5.pixel_space import PixelSpace
 from jfwriter.hdf5.writeback import Writeback
-from jfwriter.journal.file_journal import FileJournal
-from jfwriter.journal.image_record import unpacked
-from jfwriter.journal.records import Parts
 from jfwriter.payload import Codec, Payload
 from jfwriter.session.orders import WriteImage
 from tests.support import messages
@@ -266,19 +263,9 @@ def test_a_call_that_fails_at_once_leaves_all_to_the_next(
 
 @pytest.mark.parametrize("n_pixels", [8, 64, 200])
 def test_the_journal_knows_where_each_chunk_lies(
-    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, n_pixels: int
+    make_run: Callable[..., Run], entered: dict[int, tuple[int, int]], n_pixels: int
 ) -> None:
     """Of images whose first and last bytes are the same, and that differ in between."""
-    entered: dict[int, tuple[int, int]] = {}
-    real = FileJournal.enter
-
-    def enter(self: FileJournal, images: Sequence[Parts]) -> None:
-        for parts in images:
-            record = unpacked(b"".join(parts), 1 << 20)
-            entered[record.row] = (record.chunks[0].place, record.chunks[0].n_bytes)
-        real(self, images)
-
-    monkeypatch.setattr(FileJournal, "enter", enter)
     start = {"image_size_x": n_pixels, "image_size_y": n_pixels, "images_per_file": 200}
     run = make_run(number_of_images=200, source=memoryview(b"\xa0"), **start)
     images = []

@@ -19,9 +19,6 @@ from jfwriter.hdf5.direct_io import DirectIO
 from jfwriter.hdf5.image_dataset import ImageDataset
 from jfwriter.hdf5.pixel_layout import Layout
 from jfwriter.hdf5.pixel_space import LEAST_DIRECT_BYTES
-from jfwriter.journal.file_journal import FileJournal
-from jfwriter.journal.image_record import unpacked
-from jfwriter.journal.records import Parts
 from jfwriter.payload import Codec, Payload
 from tests.support import messages
 from tests.support.writer_run import Run
@@ -121,19 +118,8 @@ def test_a_run_is_the_same_as_through_the_cache(
 
 
 def test_the_journal_knows_the_places(
-    make_run: MakeRun, written: list[Write], monkeypatch: pytest.MonkeyPatch
+    make_run: MakeRun, written: list[Write], entered: dict[int, tuple[int, int]]
 ) -> None:
-    entered: dict[int, tuple[int, int]] = {}
-    real = FileJournal.enter
-
-    def enter(self: FileJournal, images: Sequence[Parts]) -> None:
-        for parts in images:
-            record = unpacked(b"".join(parts), 1 << 20)
-            (chunk,) = record.chunks
-            entered[record.row] = (chunk.place, chunk.n_bytes)
-        real(self, images)
-
-    monkeypatch.setattr(FileJournal, "enter", enter)
     run = make_run(files={"direct_io": True}, source=memoryview(b"\xa0"), **START)
     write_all(run)
     assert_complete(run)
